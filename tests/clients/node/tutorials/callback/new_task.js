@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+// Tutorial 2: queues a persistent task.
+
+var amqp = require('amqplib/callback_api');
+
+amqp.connect(`amqp://${process.env.AMQP_HOST}:${process.env.AMQP_PORT}`, function(error0, connection) {
+  if (error0) {
+    throw error0;
+  }
+  connection.createChannel(function(error1, channel) {
+    if (error1) {
+      throw error1;
+    }
+    var queue = 'task_queue';
+    var msg = process.argv.slice(2).join(' ') || "Hello World!";
+
+    channel.assertQueue(queue, {
+      durable: true
+    });
+    channel.sendToQueue(queue, Buffer.from(msg), {
+      persistent: true
+    });
+    console.log(" [x] Sent '%s'", msg);
+  });
+  setTimeout(function() {
+    connection.close();
+    process.exit(0);
+  }, 500);
+});
