@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Persistent hash array mapped trie: a map whose published versions never change under readers. */
+#ifndef TOKKI_BASE_HAMT_H
+#define TOKKI_BASE_HAMT_H
+
+#include "base/reclaim.h"
+#include "base/str.h"
+
+/* The map holds *items*: objects of the caller that begin with a struct hamt_item. A change copies
+ * the few nodes on the path to the item and shares all others with the version before.
+ *
+ * History is linear (one writer, each version made from the last), so a replaced node is unreachable
+ * from the new version at once and is only kept for readers of older ones: it is retired (reclaim.h).
+ * No reference counts are needed, and copying a node touches none of its children.
+ *
+ * Readers: any thread, on a struct hamt reached through a published pointer, until their next
+ * quiescent point. Writers: one thread, with the edit that their next publication ends. */
+
+/* First member of every item. Immutable once it is in a map that was published. */
+struct hamt_item {
+    uint64_t hash;
+    struct str key; /* key.data NULL: an integer key, which `hash` stands for */
+};
+
+/* Owner: whoever embeds it (by value, in an object that is itself replaced on change).
+ * Thread: see above. Freed by: hamt_clear(). A zeroed struct is an empty map. */
+struct hamt {
+    void *root; /* tagged: item, node or NULL */
+    size_t count;
+};
+
+/* Key of an integer: a one-to-one mixing of its bits, so equal hashes mean equal integers. */
+uint64_t hamt_hash_integer(uint64_t key);
+
+/* The item with this key, or NULL. For an integer: hash = hamt_hash_integer(n), key = {NULL, 0}. */
+struct hamt_item *hamt_find(const struct hamt *map, uint64_t hash, struct str key);
+
+/* Put `item` (takes; stays at its address) in the place of the item with an equal key. Returns that
+ * one, for the caller to dispose of, or NULL. */
+struct hamt_item *hamt_put(struct hamt *map, const struct edit *edit, struct hamt_item *item);
+
+/* Take out the item with this key: returned for the caller to dispose of; NULL when there is none. */
+struct hamt_item *hamt_remove(struct hamt *map, const struct edit *edit, uint64_t hash,
+                              struct str key);
+
+/* Called for each item that hamt_clear() takes out. */
+typedef void hamt_drop_fn(const struct edit *edit, struct hamt_item *item);
+
+/* Dispose of all nodes and hand every item to `drop` (NULL: items are owned elsewhere). */
+void hamt_clear(struct hamt *map, const struct edit *edit, hamt_drop_fn *drop);
+
+/* 64 bits in steps of 5, and one level for items of equal hash. */
+#define HAMT_LEVELS_MAX 14
+
+/* A walk over all items, in an order that depends on the hashes only. */
+struct hamt_iter {
+    void *const *slots[HAMT_LEVELS_MAX];
+    uint32_t left[HAMT_LEVELS_MAX];
+    void *root; /* until the first step */
+    int depth;
+};
+
+void hamt_iter_init(struct hamt_iter *iter, const struct hamt *map);
+
+/* The next item; NULL at the end. The map must not change meanwhile. */
+struct hamt_item *hamt_iter_next(struct hamt_iter *iter);
+
+#endif
