@@ -54,7 +54,8 @@ fuzz: ## build the fuzzers and run each for FUZZ_SECONDS on its corpus
 format: ## rewrite the sources in the house's format
 	@tools/check-format --fix
 
-cover: ## line coverage of the unit tests (needs gcovr)
+cover: ## line coverage of the unit tests
+	@tools/install-deps build test cover
 	@$(CONFIGURE) --kind cover $(BUILD)/cover
 	@meson test -C $(BUILD)/cover --quiet
 	@gcovr --root . --filter src/ --exclude '.*_test\.c' --exclude '.*\.gen\.c' $(BUILD)/cover
