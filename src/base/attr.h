@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compiler attributes and small arithmetic macros that functions cannot express. */
+#ifndef TOKKI_BASE_ATTR_H
+#define TOKKI_BASE_ATTR_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt_index, first_arg) __attribute__((format(printf, fmt_index, first_arg)))
+#define NORETURN __attribute__((noreturn))
+#define HOT __attribute__((hot))
+#define COLD __attribute__((cold))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* x86-64 and current arm64 servers: two threads writing one line is what costs. */
+#define CACHE_LINE_BYTES 64
+#define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE_BYTES)))
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* The structure of `type` that embeds `*ptr` as `member`. */
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+#endif
