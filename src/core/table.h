@@ -69,10 +69,10 @@ const char *table_type_name(char tag);
 bool table_tag_is_integer(char tag);
 
 enum table_equality {
-    /* Is a redeclaration the same? Integers of all widths are one class, floats another. */
-    TABLE_EQUAL_ARGUMENT,
-    /* Does a header match a binding of a headers exchange? The values decide, not the types. */
-    TABLE_EQUAL_HEADER,
+    /* By value alone, as RabbitMQ compares the arguments of a redeclaration and the headers of a
+     * headers exchange: integers of all widths and timestamps are numbers, floats are others (1 is
+     * not 1.0), text and octets are the same. Inside tables and arrays the types count too. */
+    TABLE_EQUAL_VALUE,
     /* The same type letter and the same value. */
     TABLE_EQUAL_STRICT,
 };
@@ -85,6 +85,12 @@ bool table_value_equals(const struct table_value *a, const struct table_value *b
  * 'signedint'": longstr as it is, others in Erlang's notation (on one line, where RabbitMQ breaks
  * long ones). Ends with a NUL; cut at `cap` - 1 bytes. Returns the length written. */
 size_t table_value_text(const struct table_value *value, char *buf, size_t cap);
+
+/* The end of RabbitMQ's text for an argument that differs from the declared one, NULL for absent:
+ * "received the value '10' of type 'signedint' but current is none", and without the types when
+ * both are there: "received '11' but current is '10'". Cut and counted as table_value_text(). */
+size_t table_mismatch_text(const struct table_value *received, const struct table_value *current,
+                           char *buf, size_t cap);
 
 /* --- Writing: all of these latch writer.failed instead of returning an error. --- */
 

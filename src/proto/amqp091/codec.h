@@ -36,8 +36,7 @@ enum amqp_frame_status {
  * 8 octets that RabbitMQ tolerates; UINT32_MAX for no limit.
  * OK: `*out` is filled, `*used` is the whole frame.
  * INCOMPLETE: `*used` is the smallest `n` that can get further (7, or the whole frame).
- * TOO_LARGE: type, channel and payload.len are filled, payload.data is the start of the payload, of
- *   which n - 7 octets are there; `*used` is 0.
+ * TOO_LARGE: `*used` is the announced payload size; `out->payload` is what is there of it.
  * BAD_END: as OK; the wrong octet is payload.data[payload.len]. */
 HOT enum amqp_frame_status amqp_frame_parse(const uint8_t *p, size_t n, uint32_t max_payload,
                                             struct amqp_frame *out, size_t *used);

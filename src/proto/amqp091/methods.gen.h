@@ -419,8 +419,8 @@ union amqp_args {
 
 #define AMQP_METHOD_COUNT 66
 
-/* amqp_method_slots[id * multiplier >> shift] is the only method that can have this id:
- * an index into amqp_methods, AMQP_METHOD_COUNT for none. */
+/* amqp_method_slots[id * multiplier >> shift] is the index into amqp_methods of the only
+ * method that can have this id. Unused slots name method 0, whose id then differs. */
 #define AMQP_METHOD_SLOT_MULTIPLIER 0x7ec400e3u
 #define AMQP_METHOD_SLOT_SHIFT 25
 #define AMQP_METHOD_SLOTS 128
