@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Comparing field table values the three ways RabbitMQ does. */
+/* Comparing field table values as RabbitMQ does. */
 #include "core/table.h"
 
-/* Which values can be equal at all: the letter that stands for the whole class. */
-static char class_of_argument(char tag)
+/* The letter that stands for all types whose values can be equal: those with the same Erlang term. */
+static char class_of(char tag)
 {
-    if (table_tag_is_integer(tag))
+    if (tag == 'T' || table_tag_is_integer(tag))
         return 'l';
-    return tag == 'f' ? 'd' : tag;
-}
-
-/* A headers exchange compares the values as Erlang terms, without their declared type: numbers of
- * all widths and timestamps are integers, text and octets are binaries. */
-static char class_of_header(char tag)
-{
-    if (tag == 'T')
-        return 'l';
-    if (tag == 'x')
-        return 'S';
-    return class_of_argument(tag);
-}
-
-static char class_of(char tag, enum table_equality how)
-{
-    if (how == TABLE_EQUAL_ARGUMENT)
-        return class_of_argument(tag);
-    return how == TABLE_EQUAL_HEADER ? class_of_header(tag) : tag;
+    if (tag == 'f')
+        return 'd';
+    return tag == 'x' ? 'S' : tag;
 }
 
 static bool arrays_equal(struct str a, struct str b)
@@ -76,13 +60,11 @@ static bool integers_equal(const struct table_value *a, const struct table_value
 bool table_value_equals(const struct table_value *a, const struct table_value *b,
                         enum table_equality how)
 {
-    char class = class_of(a->tag, how);
-    if (class != class_of(b->tag, how))
+    if (how == TABLE_EQUAL_STRICT ? a->tag != b->tag : class_of(a->tag) != class_of(b->tag))
         return false;
-    if (class == 'T' || table_tag_is_integer(class))
+    switch (class_of(a->tag)) {
+    case 'l':
         return integers_equal(a, b);
-    switch (class) {
-    case 'f':
     case 'd':
         return a->real == b->real;
     case 't':

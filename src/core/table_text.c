@@ -212,15 +212,49 @@ static void text_add_term(struct text *t, const struct table_value *value)
     }
 }
 
+static void text_add_value(struct text *t, const struct table_value *value)
+{
+    if (value->tag == 'S' || value->tag == 'x')
+        text_add(t, value->bytes.data, value->bytes.len);
+    else
+        text_add_term(t, value);
+}
+
+/* One side of a mismatch whose other side may be absent. */
+static void text_add_side(struct text *t, const struct table_value *value, bool with_type)
+{
+    if (!value) {
+        text_add_c(t, "none");
+        return;
+    }
+    text_add_c(t, with_type ? "the value '" : "'");
+    text_add_value(t, value);
+    text_add_c(t, "'");
+    if (with_type)
+        text_format(t, " of type '%s'", table_type_name(value->tag));
+}
+
 size_t table_value_text(const struct table_value *value, char *buf, size_t cap)
 {
     if (cap == 0)
         return 0;
     struct text t = {buf, cap - 1, 0};
-    if (value->tag == 'S' || value->tag == 'x')
-        text_add(&t, value->bytes.data, value->bytes.len);
-    else
-        text_add_term(&t, value);
+    text_add_value(&t, value);
+    buf[t.len] = '\0';
+    return t.len;
+}
+
+size_t table_mismatch_text(const struct table_value *received, const struct table_value *current,
+                           char *buf, size_t cap)
+{
+    if (cap == 0)
+        return 0;
+    struct text t = {buf, cap - 1, 0};
+    bool with_type = !received || !current;
+    text_add_c(&t, "received ");
+    text_add_side(&t, received, with_type);
+    text_add_c(&t, " but current is ");
+    text_add_side(&t, current, with_type);
     buf[t.len] = '\0';
     return t.len;
 }
