@@ -54,6 +54,14 @@ def need_file(path, hint):
         skip(f"no {path} here (install {hint})")
 
 
+def need_success(argv, hint):
+    """Skips unless this probe of an installed library succeeds."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        skip(f"{' '.join(argv)} fails here (install {hint})")
+
+
 def environment(**more):
     env = dict(os.environ, AMQP_HOST=HOST, AMQP_PORT=str(PORT), AMQP_URI=URI, TERM="dumb")
     env.setdefault("LANG", "C.UTF-8")

@@ -1,0 +1,17 @@
+#!/usr/bin/env ruby
+# SPDX-License-Identifier: Apache-2.0
+# Tutorial 5: publishes a log line with a key of several words.
+require 'bunny'
+
+connection = Bunny.new(host: ENV.fetch('AMQP_HOST'), port: ENV.fetch('AMQP_PORT').to_i, automatically_recover: false)
+connection.start
+
+channel = connection.create_channel
+exchange = channel.topic('topic_logs')
+severity = ARGV.shift || 'anonymous.info'
+message = ARGV.empty? ? 'Hello World!' : ARGV.join(' ')
+
+exchange.publish(message, routing_key: severity)
+puts " [x] Sent #{severity}:#{message}"
+
+connection.close
