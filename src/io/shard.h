@@ -73,6 +73,8 @@ struct shard {
     /* Shared. */
     CACHE_ALIGNED _Atomic bool sleeping;
     _Atomic bool stop_requested;
+    _Atomic uint32_t receive_pinned; /* receive blocks that waiting messages keep */
+    _Atomic uint64_t bytes_in_use;   /* messages, buffers and unfinished input of this shard */
 };
 
 /* Owner: main. Thread: made and ended by main; the array is immutable in between. */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Position-addressed chunks of queue entries. */
+#include "core/queue/entries.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+static uint64_t chunk_number(uint64_t position)
+{
+    return position / ENTRIES_PER_CHUNK;
+}
+
+static struct entry_chunk **slot_of(const struct entries *entries, uint64_t number)
+{
+    return &entries->ring[number & (entries->ring_capacity - 1)];
+}
+
+/* Make the ring span the chunks from that of `head` to number `last`. */
+static COLD void grow_ring(struct entries *entries, uint64_t last)
+{
+    uint64_t first = chunk_number(entries->head);
+    uint32_t capacity = MAX(entries->ring_capacity * 2, 4U);
+    struct entry_chunk **ring = mem_alloc_zero(capacity * sizeof *ring);
+
+    for (uint64_t n = first; entries->ring_capacity && n < last; n++)
+        ring[n & (capacity - 1)] = *slot_of(entries, n);
+    mem_free(entries->ring);
+    entries->ring = ring;
+    entries->ring_capacity = capacity;
+}
+
+static COLD struct entry_chunk *add_chunk(struct entries *entries, struct pool *pool)
+{
+    uint64_t number = chunk_number(entries->tail);
+    struct entry_chunk *chunk;
+
+    if (number - chunk_number(entries->head) >= entries->ring_capacity)
+        grow_ring(entries, number);
+    chunk = pool_take(pool);
+    chunk->live = 0;
+    chunk->first = (uint32_t)(entries->tail % ENTRIES_PER_CHUNK);
+    *slot_of(entries, number) = chunk;
+    return chunk;
+}
+
+uint64_t entries_push(struct entries *entries, struct pool *pool, const struct message *message)
+{
+    struct entry_chunk *chunk = NULL;
+    uint32_t index = (uint32_t)(entries->tail % ENTRIES_PER_CHUNK);
+
+    if (entries->ring_capacity && index != 0)
+        chunk = *slot_of(entries, chunk_number(entries->tail));
+    if (UNLIKELY(!chunk))
+        chunk = add_chunk(entries, pool);
+    chunk->messages[index] = *message;
+    chunk->live++;
+    return entries->tail++;
+}
+
+uint64_t entries_next_live(const struct entries *entries, uint64_t from)
+{
+    uint64_t position = MAX(from, entries->head);
+    while (position < entries->tail) {
+        const struct entry_chunk *chunk = *slot_of(entries, chunk_number(position));
+        if (!chunk)
+            position = (chunk_number(position) + 1) * ENTRIES_PER_CHUNK;
+        else if (position % ENTRIES_PER_CHUNK < chunk->first ||
+                 chunk->messages[position % ENTRIES_PER_CHUNK].state == MESSAGE_GONE)
+            position++;
+        else
+            return position;
+    }
+    return entries->tail;
+}
+
+/* Move `head` to the first chunk that is still there. */
+static void advance_head(struct entries *entries)
+{
+    uint64_t number = chunk_number(entries->head);
+    uint64_t last = chunk_number(entries->tail);
+    while (number < last && !*slot_of(entries, number))
+        number++;
+    if (number != chunk_number(entries->head))
+        entries->head = number * ENTRIES_PER_CHUNK;
+    if (number == last && (entries->tail % ENTRIES_PER_CHUNK == 0 || !*slot_of(entries, number)))
+        entries->head = entries->tail;
+}
+
+void entries_drop(struct entries *entries, struct pool *pool, uint64_t position)
+{
+    struct entry_chunk **slot = slot_of(entries, chunk_number(position));
+    struct entry_chunk *chunk = *slot;
+
+    DEBUG_BUG_ON(!chunk || chunk->live == 0, "entry %llu dropped twice", (unsigned long long)position);
+    chunk->messages[position % ENTRIES_PER_CHUNK].state = MESSAGE_GONE;
+    chunk->live--;
+    if (chunk->live > 0)
+        return;
+    /* Even the one being filled: a queue that runs empty keeps no chunk, since idle queues are many,
+     * and taking it again costs a few ns. */
+    pool_give(pool, chunk);
+    *slot = NULL;
+    advance_head(entries);
+}
+
+void entries_fini(struct entries *entries, struct pool *pool)
+{
+    if (entries->head < entries->tail) {
+        for (uint64_t n = chunk_number(entries->head); n <= chunk_number(entries->tail - 1); n++)
+            if (*slot_of(entries, n))
+                pool_give(pool, *slot_of(entries, n));
+    }
+    mem_free(entries->ring);
+    *entries = (struct entries){0};
+}

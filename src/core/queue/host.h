@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Queue host: what one shard needs to run its queues: table of slots, pools, work lists. */
+#ifndef TOKKI_CORE_QUEUE_HOST_H
+#define TOKKI_CORE_QUEUE_HOST_H
+
+#include "base/list.h"
+#include "core/ref.h"
+#include "core/stage.h"
+#include "io/shard.h"
+
+struct consumer;
+struct queue;
+
+#define QUEUE_TABLE_PAGE 1024U
+#define QUEUE_TABLE_PAGES 4096U
+
+/* Slot to queue. The catalog's writer puts queues in and takes them out, the host's shard reads;
+ * pages are never moved or freed while shards run. A queue is complete before its slot shows it:
+ * store release, load acquire. */
+struct queue_table {
+    _Atomic(_Atomic(struct queue *) *) pages[QUEUE_TABLE_PAGES];
+};
+
+/* Up-calls to the broker, on the host's shard. */
+struct queue_host_events {
+    /* The queue should go: its last consumer left (auto-delete) or it was unused (x-expires). */
+    void (*idle)(struct queue *queue);
+};
+
+struct consumer_slot {
+    struct consumer *consumer;
+    uint32_t generation;
+    uint32_t next_free;
+};
+
+/* Owner: the broker's per-shard state. Thread: its shard, except `table` (above). */
+struct queue_host {
+    struct shard *shard;
+    struct stage *stage;
+    const struct queue_host_events *events;
+    struct queue_table *table;
+    struct pool chunks;      /* struct entry_chunk */
+    struct pool descriptors; /* struct message_shared */
+    struct pool consumers;   /* struct consumer */
+    struct consumer_slot *consumer_slots;
+    uint32_t consumer_capacity;
+    uint32_t consumer_free; /* first free slot, UINT32_MAX when none */
+    struct list dirty;      /* queues that may have something to dispatch */
+    struct list unmoved;    /* queues with entries in receive blocks, longest waiting first */
+    struct timer relocate_timer;
+    uint64_t messages; /* entries held by all queues here */
+};
+
+void queue_host_init(struct queue_host *host, struct shard *shard, struct stage *stage,
+                     const struct queue_host_events *events);
+/* All queues are gone. */
+void queue_host_fini(struct queue_host *host);
+
+/* Show `queue` in `slot`, or NULL to clear it. Thread: the catalog's writer. */
+void queue_table_set(struct queue_table *table, uint32_t slot, struct queue *queue);
+/* The queue in `slot`, or NULL. Thread: the host's shard, and the writer. */
+static inline struct queue *queue_table_get(const struct queue_table *table, uint32_t slot)
+{
+    _Atomic(struct queue *) *page =
+        atomic_load_explicit(&table->pages[slot / QUEUE_TABLE_PAGE], memory_order_acquire);
+    return page ? atomic_load_explicit(&page[slot % QUEUE_TABLE_PAGE], memory_order_acquire) : NULL;
+}
+
+/* Deliver what can be delivered from every dirty queue. */
+void queue_host_dispatch(struct queue_host *host);
+
+/* Copy waiting messages out of receive blocks while those take more than their share of memory. */
+void queue_host_relocate(struct queue_host *host);
+
+/* Memory of entries, descriptors and consumers, bytes. */
+uint64_t queue_host_bytes(const struct queue_host *host);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life of a queue: made by the catalog's writer, run and ended by its shard. */
+#include "core/queue/queue.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+#include "core/queue/consumer.h"
+
+static void on_idle(struct timer *timer)
+{
+    struct queue *queue = CONTAINER_OF(timer, struct queue, idle_timer);
+    if (queue->state == QUEUE_LIVE && queue->consumer_count == 0)
+        queue->host->events->idle(queue);
+}
+
+/* The head's time has come: dispatch drops what is due. */
+static void on_expiry(struct timer *timer)
+{
+    struct queue *queue = CONTAINER_OF(timer, struct queue, expiry);
+    queue_mark_dirty(queue);
+}
+
+struct queue *queue_new(struct queue_host *host, struct queue_ref ref, struct str vhost,
+                        struct str name, const struct queue_settings *settings)
+{
+    struct queue *queue = mem_alloc_zero(sizeof *queue);
+
+    queue->ops = &classic_queue_ops;
+    queue->host = host;
+    queue->ref = ref;
+    queue->settings = *settings;
+    queue->name = str_dup(name);
+    queue->vhost = str_dup(vhost);
+    list_init(&queue->consumers);
+    list_init(&queue->blocked);
+    list_init(&queue->dirty);
+    list_init(&queue->unmoved);
+    timer_init(&queue->expiry, on_expiry);
+    timer_init(&queue->idle_timer, on_idle);
+    return queue;
+}
+
+void queue_attach(struct queue *queue)
+{
+    queue_touch(queue);
+}
+
+void queue_touch(struct queue *queue)
+{
+    struct shard *shard = queue->host->shard;
+
+    assert_on_shard(shard);
+    if (queue->settings.expires_ms == QUEUE_NO_TTL || queue->consumer_count > 0)
+        return;
+    timer_start(&shard->timers, &queue->idle_timer, shard->now_ms + queue->settings.expires_ms);
+}
+
+void queue_begin_delete(struct queue *queue)
+{
+    assert_on_shard(queue->host->shard);
+    BUG_ON(queue->state != QUEUE_LIVE, "queue %.*s deleted twice", STR_ARG(queue->name));
+    queue->state = QUEUE_DELETING;
+}
+
+void queue_free(struct queue *queue)
+{
+    struct timer_wheel *timers = &queue->host->shard->timers;
+
+    BUG_ON(queue->consumer_count > 0 || queue->waiters, "queue %.*s freed in use",
+           STR_ARG(queue->name));
+    queue->ops->clear(queue);
+    timer_stop(timers, &queue->expiry);
+    timer_stop(timers, &queue->idle_timer);
+    list_remove(&queue->dirty);
+    list_remove(&queue->unmoved);
+    mem_free((void *)(uintptr_t)queue->name.data);
+    mem_free((void *)(uintptr_t)queue->vhost.data);
+    mem_free(queue);
+}
+
+lsn_t queue_settle(struct queue *queue, uint64_t first, uint64_t count, enum queue_settle_how how,
+                   struct consumer *consumer)
+{
+    lsn_t lsn;
+
+    assert_on_shard(queue->host->shard);
+    lsn = queue->ops->settle(queue, first, count, how);
+    if (consumer)
+        consumer_settled(queue->host, consumer, (uint32_t)count);
+    return lsn;
+}
