@@ -70,7 +70,7 @@ def unknown_arguments_are_not_compared(ch):
 
 @check
 def unknown_type(ch):
-    for kind in "nonsense", "Direct", "x-" + unique():
+    for kind in "nonsense", "directly", "x-" + unique():
         name = unique()
         if TOKKI:
             ch.refused(406, f"PRECONDITION_FAILED - unknown exchange type '{kind}'", "exchange.declare", exchange=name, type=kind)

@@ -127,7 +127,7 @@ class Connection(Socket):
         if kind == HEADER:
             class_id, weight, size = struct.unpack(">HHQ", raw[:12])
             assert (class_id, weight) == (60, 0), (class_id, weight)
-            method.raw_props, method.body, method.frames = raw[12:], b"", 0
+            method.raw_props, method.body, method.frames = raw[12:], bytearray(), 0
             method.props = codec.decode_properties(raw[12:])
             self.partial[channel][1] = size
         else:
@@ -137,6 +137,7 @@ class Connection(Socket):
         if len(method.body) < size:
             return None
         assert len(method.body) == size, "the body is longer than announced"
+        method.body = bytes(method.body)
         del self.partial[channel]
         return method
 
