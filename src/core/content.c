@@ -5,48 +5,38 @@
 #include "base/err.h"
 #include "core/table.h"
 
-/* Wire order is the order of the flag bits, from the highest down. */
-HOT static void read_values(struct cursor *in, struct content_props *out)
+/* Absent values are written too, instead of clearing `*out` first: for 200 octets the compiler makes a
+ * `rep stos` of that, which alone takes 10 ns. */
+static inline struct str shortstr_if(struct cursor *in, unsigned present)
 {
-    unsigned flags = out->flags;
+    return present ? cursor_shortstr(in) : (struct str){NULL, 0};
+}
 
-    if (flags & CONTENT_HAS_CONTENT_TYPE)
-        out->content_type = cursor_shortstr(in);
-    if (flags & CONTENT_HAS_CONTENT_ENCODING)
-        out->content_encoding = cursor_shortstr(in);
-    if (flags & CONTENT_HAS_HEADERS)
-        out->headers = cursor_longstr(in);
-    if (flags & CONTENT_HAS_DELIVERY_MODE)
-        out->delivery_mode = cursor_u8(in);
-    if (flags & CONTENT_HAS_PRIORITY)
-        out->priority = cursor_u8(in);
-    if (flags & CONTENT_HAS_CORRELATION_ID)
-        out->correlation_id = cursor_shortstr(in);
-    if (flags & CONTENT_HAS_REPLY_TO)
-        out->reply_to = cursor_shortstr(in);
-    if (flags & CONTENT_HAS_EXPIRATION)
-        out->expiration = cursor_shortstr(in);
-    if (flags & CONTENT_HAS_MESSAGE_ID)
-        out->message_id = cursor_shortstr(in);
-    if (flags & CONTENT_HAS_TIMESTAMP)
-        out->timestamp = cursor_u64(in);
-    if (flags & CONTENT_HAS_TYPE)
-        out->type = cursor_shortstr(in);
-    if (flags & CONTENT_HAS_USER_ID)
-        out->user_id = cursor_shortstr(in);
-    if (flags & CONTENT_HAS_APP_ID)
-        out->app_id = cursor_shortstr(in);
-    if (flags & CONTENT_HAS_CLUSTER_ID)
-        out->cluster_id = cursor_shortstr(in);
+/* Wire order is the order of the flag bits, from the highest down. */
+HOT static inline void read_values(struct cursor *in, unsigned flags, struct content_props *out)
+{
+    out->content_type = shortstr_if(in, flags & CONTENT_HAS_CONTENT_TYPE);
+    out->content_encoding = shortstr_if(in, flags & CONTENT_HAS_CONTENT_ENCODING);
+    out->headers = flags & CONTENT_HAS_HEADERS ? cursor_longstr(in) : (struct str){NULL, 0};
+    out->delivery_mode = flags & CONTENT_HAS_DELIVERY_MODE ? cursor_u8(in) : 0;
+    out->priority = flags & CONTENT_HAS_PRIORITY ? cursor_u8(in) : 0;
+    out->correlation_id = shortstr_if(in, flags & CONTENT_HAS_CORRELATION_ID);
+    out->reply_to = shortstr_if(in, flags & CONTENT_HAS_REPLY_TO);
+    out->expiration = shortstr_if(in, flags & CONTENT_HAS_EXPIRATION);
+    out->message_id = shortstr_if(in, flags & CONTENT_HAS_MESSAGE_ID);
+    out->timestamp = flags & CONTENT_HAS_TIMESTAMP ? cursor_u64(in) : 0;
+    out->type = shortstr_if(in, flags & CONTENT_HAS_TYPE);
+    out->user_id = shortstr_if(in, flags & CONTENT_HAS_USER_ID);
+    out->app_id = shortstr_if(in, flags & CONTENT_HAS_APP_ID);
+    out->cluster_id = shortstr_if(in, flags & CONTENT_HAS_CLUSTER_ID);
 }
 
 HOT int content_props_parse(struct str flags_and_values, struct content_props *out)
 {
     struct cursor in = cursor_of_str(flags_and_values);
 
-    *out = (struct content_props){.flags = cursor_u16(&in) & CONTENT_HAS_ALL};
-    if (out->flags != 0)
-        read_values(&in, out);
+    out->flags = cursor_u16(&in) & CONTENT_HAS_ALL;
+    read_values(&in, out->flags, out);
     if (!cursor_is_done(&in))
         return ERR_CORRUPT;
     return out->headers.len ? table_validate(out->headers) : 0;
