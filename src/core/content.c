@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "core/table.h"
 
-/* Absent values are written too, instead of clearing `*out` first: for 200 octets the compiler makes a
+/* Absent values are written too, instead of clearing `*out` first: for 200 octets gcc makes a
  * `rep stos` of that, which alone takes 10 ns. */
 static inline struct str shortstr_if(struct cursor *in, unsigned present)
 {

@@ -7,8 +7,8 @@
 
 /* A table is kept in its wire form: `struct str` holds the entries *without* the u32 length before
  * them. Nothing here allocates; every struct str handed out borrows from the table it came from.
- * Tags are RabbitMQ's reading of the type letters, which is not the specification's: 's' is a 16 bit
- * integer, 'L' is read as 'l'. */
+ * Tags are RabbitMQ's reading of the type letters, which is not the specification's: 's' is a 16
+ * bit integer, 'L' is read as 'l'. */
 
 /* Tables and arrays inside each other; deeper input is ERR_CORRUPT, so hostile nesting is cheap. */
 #define TABLE_DEPTH_MAX 64
@@ -28,7 +28,7 @@ struct table_value {
     };
 };
 
-/* Walks the entries of one table or array in wire order; nested ones are walked by their own iter. */
+/* Walks the entries of one table or array in wire order; nested ones get an iter of their own. */
 struct table_iter {
     struct cursor in;
     bool failed; /* the walk ended at bytes that are no entry */
@@ -39,7 +39,7 @@ static inline void table_iter_init(struct table_iter *iter, struct str table)
     *iter = (struct table_iter){cursor_of_str(table), false};
 }
 
-/* The next entry. False at the end and on corrupt bytes (`iter->failed`); then nothing is filled. */
+/* The next entry. False at the end and at corrupt bytes (`iter->failed`); nothing is filled then. */
 bool table_next(struct table_iter *iter, struct str *name, struct table_value *value);
 
 /* The same for the bytes of an array, whose values have no names. */

@@ -2,7 +2,7 @@
 /* Comparing field table values as RabbitMQ does. */
 #include "core/table.h"
 
-/* The letter that stands for all types whose values can be equal: those with the same Erlang term. */
+/* The letter that stands for all types whose values can be equal: those of one Erlang type. */
 static char class_of(char tag)
 {
     if (tag == 'T' || table_tag_is_integer(tag))

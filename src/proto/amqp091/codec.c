@@ -44,7 +44,7 @@ HOT const struct amqp_method *amqp_method_find(uint32_t id)
     return m->id == id ? m : NULL;
 }
 
-/* Members are written by memcpy: the compiler makes one store of it, and alignment is its matter. */
+/* Members are written by memcpy: the compiler makes one store of it. */
 static inline void set_str(void *member, struct str value)
 {
     memcpy(member, &value, sizeof value);

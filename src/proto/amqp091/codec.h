@@ -32,8 +32,8 @@ enum amqp_frame_status {
     AMQP_FRAME_BAD_END,    /* the octet behind the payload is not AMQP_FRAME_END */
 };
 
-/* Parse the frame at `p` (`n` bytes there). `max_payload` = frame_max - AMQP_FRAME_OVERHEAD plus the
- * 8 octets that RabbitMQ tolerates; UINT32_MAX for no limit.
+/* Parse the frame at `p` (`n` bytes there). `max_payload` = frame_max - AMQP_FRAME_OVERHEAD plus
+ * the 8 octets that RabbitMQ tolerates; UINT32_MAX for no limit.
  * OK: `*out` is filled, `*used` is the whole frame.
  * INCOMPLETE: `*used` is the smallest `n` that can get further (7, or the whole frame).
  * TOO_LARGE: `*used` is the announced payload size; `out->payload` is what is there of it.
