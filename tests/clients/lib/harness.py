@@ -221,6 +221,7 @@ class Broker:
             raise Failure(f"cannot connect to the broker at {HOST}:{PORT}: {error!r}") from None
         self.channel = self.connection.channel()
         self.probe_count = 0
+        self.probe_end = ""  # a line end, for a program that prints bodies and nothing else
 
     def consumers(self, name):
         """Number of consumers of a queue; None while there is no such queue."""
@@ -256,7 +257,7 @@ class Broker:
     def _probe(self, exchange, key):
         self.probe_count += 1
         text = f"{PROBE}-{self.probe_count}"
-        self.channel.basic_publish(exchange=exchange, routing_key=key, body=text)
+        self.channel.basic_publish(exchange=exchange, routing_key=key, body=text + self.probe_end)
         return text
 
     def wait_bound(self, program, exchange, key):
