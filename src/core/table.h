@@ -39,7 +39,7 @@ static inline void table_iter_init(struct table_iter *iter, struct str table)
     *iter = (struct table_iter){cursor_of_str(table), false};
 }
 
-/* The next entry. False at the end and at corrupt bytes (`iter->failed`); nothing is filled then. */
+/* The next entry. False at the end and at corrupt bytes (`iter->failed`), filling nothing. */
 bool table_next(struct table_iter *iter, struct str *name, struct table_value *value);
 
 /* The same for the bytes of an array, whose values have no names. */

@@ -52,7 +52,7 @@ static int shortest_digits(double real, char digits[static 18], int *place)
     for (const char *p = sci; *p != 'e'; p++)
         if (*p >= '0' && *p <= '9')
             digits[count++] = *p;
-    *place = atoi(strchr(sci, 'e') + 1) + 1;
+    *place = (int)strtol(strchr(sci, 'e') + 1, NULL, 10) + 1;
     digits[count] = '\0';
     return count;
 }
