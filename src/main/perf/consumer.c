@@ -89,15 +89,15 @@ static struct str tag_text(const struct consumer *c, char *buf, size_t cap)
 
 /* --- Receiving --- */
 
-/* The consumer has its messages: settle them and let others have the rest. */
+/* The consumer has its messages: settle them, and close the channel, which gives what it was sent
+ * beyond them to the other consumers (a mere basic.cancel would keep it unacknowledged). */
 static void consumer_finish(struct consumer_conn *cc, struct consumer *c)
 {
-    char text[32];
-    const struct amqp_basic_cancel cancel = {tag_text(c, text, sizeof text), true};
+    const struct amqp_channel_close done = {AMQP_REPLY_SUCCESS, STR("done"), 0, 0};
     if (c->unacked)
         ack_append(cc, c, true);
     struct writer w = outbox_room(cc, CONSUME_BYTES_MAX);
-    amqp_frame_method(&w, c->channel, AMQP_BASIC_CANCEL, &cancel);
+    amqp_frame_method(&w, c->channel, AMQP_CHANNEL_CLOSE, &done);
     cc->outbox_len += writer_len(&w);
     c->is_finished = true;
     worker_agent_finished(cc->conn.worker);
