@@ -41,8 +41,9 @@ void reclaim_reader_quiescent(struct reclaim *reclaim, unsigned slot);
 void reclaim_retire(struct reclaim *reclaim, void *ptr, reclaim_free_fn *free_fn);
 
 /* Close the present batch of retired pointers and free the batches which all readers have passed.
- * Call it after each publication, and now and then (say once a turn while reclaim_pending() is not
- * 0) so that the last batch goes too. Returns the number of pointers freed. Thread: the writer. */
+ * Call it after each publication, and now and then while reclaim_pending() is not 0, so that the last
+ * batch goes too; but never between retiring a pointer and publishing what it is gone from. Returns
+ * the number of pointers freed. Thread: the writer. */
 size_t reclaim_advance(struct reclaim *reclaim);
 
 /* Pointers retired and not yet freed. Thread: the writer. */

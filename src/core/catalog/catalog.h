@@ -73,7 +73,7 @@ static inline const struct vhost_view *catalog_view(const struct vhost *vhost)
     return atomic_load_explicit(&vhost->view, memory_order_acquire);
 }
 
-/* The vhost of this name, NULL when there is none. Thread: any reader, and the writer. */
+/* The vhost of this name, NULL when there is none published. Thread: any reader, and the writer. */
 struct vhost *catalog_find_vhost(const struct catalog *catalog, struct str name);
 
 /* Hash of a name or routing key in this view; for callers that keep it across look-ups. */
@@ -238,9 +238,13 @@ struct catalog_result {
 void catalog_apply(struct catalog *catalog, const struct catalog_command *command,
                    struct catalog_result *out);
 
-/* Publish everything applied since the last commit and free what no reader can hold any more.
- * Thread: the writer. */
+/* Publish everything applied since the last commit and free what no reader can hold any more. With
+ * nothing staged it only frees: call it now and then while catalog_uncollected() is not 0, or the
+ * memory of the last changes stays. Thread: the writer. */
 void catalog_commit(struct catalog *catalog);
+
+/* Pieces of memory that left the catalog and wait for readers to pass. Thread: the writer. */
+size_t catalog_uncollected(const struct catalog *catalog);
 
 /* The writer's view of a vhost: staged changes included. Valid until the next catalog_apply().
  * Thread: the writer. */

@@ -65,6 +65,7 @@ struct exchange {
     enum exchange_type type;
     uint32_t mark;        /* see struct destination */
     uint64_t incarnation; /* unique for the life of the data directory */
+    uint64_t hash_seed;   /* as in the view */
     uint64_t
         generation; /* new whenever a binding *of this exchange* comes or goes; never repeats */
     const struct exchange_ops *ops;
@@ -85,8 +86,9 @@ struct route_input {
     struct str headers; /* the message's headers table without the u32 length; empty when none */
 };
 
-/* An exchange type. `bind` and `unbind` change an exchange that the edit owns; the binding is not
- * yet in / still in no other structure they use. Both run on the writer, `route` on any reader. */
+/* An exchange type. `bind` and `unbind` change the state of an exchange that the edit owns, and
+ * borrow nothing but the binding itself, which lives until it is unbound. Both run on the writer,
+ * `route` on any reader. */
 struct exchange_ops {
     const char *name; /* as clients write it: "direct" */
     /* Can routing be repeated for the same key while the generation stays? */
@@ -97,7 +99,7 @@ struct exchange_ops {
     /* Hand the matching destinations to route_add(). */
     void (*route)(const struct vhost_view *view, const struct exchange *exchange,
                   const struct route_input *input, struct route_result *out);
-    /* Free the matcher, whatever is bound. */
+    /* Dispose of the state, whatever is bound; `exchange` may be a copy of what readers still see. */
     void (*clear)(struct exchange *exchange, const struct edit *edit);
 };
 

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Persistent hash array mapped trie over items that carry their own keys. */
+#include "base/hamt.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+
+/* A slot is NULL (only as the root of an empty map), an item (lowest bit set) or a node. A node has
+ * one slot per bit of its bitmap, packed; level n of the trie looks at bits 5n..5n+4 of the hash.
+ * Invariants: an inner node has two slots or more, or its one slot is a node (chains down to where
+ * two hashes differ); nodes at BUCKET_SHIFT hold items of one hash, in no order, and use `bitmap` as
+ * the number of slots. So the trie of a set of items is the same whatever the order of changes. */
+struct hamt_node {
+    uint64_t stamp; /* the edit that made it */
+    uint32_t bitmap;
+    uint32_t count;
+    void *slots[];
+};
+
+#define BITS_PER_LEVEL 5
+#define LEVEL_MASK 31U
+#define BUCKET_SHIFT 65 /* 13 levels of 5 bits take all 64 */
+
+static inline bool slot_is_item(const void *slot)
+{
+    return ((uintptr_t)slot & 1) != 0;
+}
+
+static inline struct hamt_item *slot_item(const void *slot)
+{
+    return (struct hamt_item *)((uintptr_t)slot - 1);
+}
+
+static inline void *item_slot(struct hamt_item *item)
+{
+    return (void *)((uintptr_t)item + 1);
+}
+
+static inline uint32_t level_bit(uint64_t hash, unsigned shift)
+{
+    return 1U << ((hash >> shift) & LEVEL_MASK);
+}
+
+/* __builtin_popcount is a table look-up in libgcc on baseline x86-64; this is four adds and a
+ * multiplication, and one instruction where the target has it. */
+static inline uint32_t bits_set(uint32_t v)
+{
+#ifdef __POPCNT__
+    return (uint32_t)__builtin_popcount(v);
+#else
+    v = v - ((v >> 1) & 0x55555555U);
+    v = (v & 0x33333333U) + ((v >> 2) & 0x33333333U);
+    v = (v + (v >> 4)) & 0x0F0F0F0FU;
+    return (v * 0x01010101U) >> 24;
+#endif
+}
+
+static inline uint32_t slot_index(const struct hamt_node *node, uint32_t bit)
+{
+    return bits_set(node->bitmap & (bit - 1));
+}
+
+static inline bool item_has_key(const struct hamt_item *item, uint64_t hash, struct str key)
+{
+    if (item->hash != hash || item->key.len != key.len)
+        return false;
+    return key.len == 0 || memcmp(item->key.data, key.data, key.len) == 0;
+}
+
+uint64_t hamt_hash_integer(uint64_t key)
+{
+    /* The finalizer of splitmix64: every step can be undone, so no two keys share a hash. */
+    key ^= key >> 30;
+    key *= 0xBF58476D1CE4E5B9U;
+    key ^= key >> 27;
+    key *= 0x94D049BB133111EBU;
+    key ^= key >> 31;
+    return key;
+}
+
+static struct hamt_item *bucket_find(const struct hamt_node *node, uint64_t hash, struct str key)
+{
+    for (uint32_t i = 0; i < node->count; i++)
+        if (item_has_key(slot_item(node->slots[i]), hash, key))
+            return slot_item(node->slots[i]);
+    return NULL;
+}
+
+struct hamt_item *hamt_find(const struct hamt *map, uint64_t hash, struct str key)
+{
+    void *slot = map->root;
+    if (!slot)
+        return NULL;
+    for (unsigned shift = 0; !slot_is_item(slot); shift += BITS_PER_LEVEL) {
+        const struct hamt_node *node = slot;
+        if (UNLIKELY(shift == BUCKET_SHIFT))
+            return bucket_find(node, hash, key);
+        uint32_t bit = level_bit(hash, shift);
+        if (!(node->bitmap & bit))
+            return NULL;
+        slot = node->slots[slot_index(node, bit)];
+    }
+    return item_has_key(slot_item(slot), hash, key) ? slot_item(slot) : NULL;
+}
+
+static struct hamt_node *node_new(const struct edit *edit, uint32_t count, uint32_t bitmap)
+{
+    struct hamt_node *node = mem_alloc(sizeof *node + count * sizeof(void *));
+    node->stamp = edit->stamp;
+    node->bitmap = bitmap;
+    node->count = count;
+    return node;
+}
+
+static void node_dispose(const struct edit *edit, struct hamt_node *node)
+{
+    edit_dispose(edit, node, node->stamp);
+}
+
+/* `node` with slots[index] = slot: itself when the edit owns it, else a copy. */
+static struct hamt_node *node_set(const struct edit *edit, struct hamt_node *node, uint32_t index,
+                                  void *slot)
+{
+    if (node->slots[index] == slot)
+        return node;
+    if (node->stamp != edit->stamp) {
+        struct hamt_node *copy = node_new(edit, node->count, node->bitmap);
+        memcpy(copy->slots, node->slots, node->count * sizeof(void *));
+        node_dispose(edit, node);
+        node = copy;
+    }
+    node->slots[index] = slot;
+    return node;
+}
+
+/* A copy of `node` with one slot more at `index`. Nodes have no room to spare: 100,000 keys make
+ * some 40,000 nodes, and an owned one costs one allocation per insertion, not a chain of them. */
+static struct hamt_node *node_insert(const struct edit *edit, struct hamt_node *node,
+                                     uint32_t index, uint32_t bitmap, void *slot)
+{
+    struct hamt_node *copy = node_new(edit, node->count + 1, bitmap);
+    memcpy(copy->slots, node->slots, index * sizeof(void *));
+    copy->slots[index] = slot;
+    memcpy(copy->slots + index + 1, node->slots + index, (node->count - index) * sizeof(void *));
+    node_dispose(edit, node);
+    return copy;
+}
+
+/* The slot that takes the place of `node` without slots[index]: NULL, its last item, or a copy. */
+static void *node_delete(const struct edit *edit, struct hamt_node *node, uint32_t index,
+                         uint32_t bitmap)
+{
+    void *rest = NULL;
+    if (node->count == 2 && slot_is_item(node->slots[1 - index])) {
+        rest = node->slots[1 - index];
+    } else if (node->count > 1) {
+        struct hamt_node *copy = node_new(edit, node->count - 1, bitmap);
+        memcpy(copy->slots, node->slots, index * sizeof(void *));
+        memcpy(copy->slots + index, node->slots + index + 1,
+               (node->count - index - 1) * sizeof(void *));
+        rest = copy;
+    }
+    node_dispose(edit, node);
+    return rest;
+}
+
+/* The smallest trie at `shift` with two items whose keys differ. */
+static void *pair_new(const struct edit *edit, struct hamt_item *a, struct hamt_item *b,
+                      unsigned shift)
+{
+    if (shift == BUCKET_SHIFT) {
+        struct hamt_node *bucket = node_new(edit, 2, 2);
+        bucket->slots[0] = item_slot(a);
+        bucket->slots[1] = item_slot(b);
+        return bucket;
+    }
+    uint32_t bit_a = level_bit(a->hash, shift);
+    uint32_t bit_b = level_bit(b->hash, shift);
+    struct hamt_node *node;
+    if (bit_a == bit_b) {
+        node = node_new(edit, 1, bit_a);
+        node->slots[0] = pair_new(edit, a, b, shift + BITS_PER_LEVEL);
+    } else {
+        node = node_new(edit, 2, bit_a | bit_b);
+        node->slots[bit_a > bit_b] = item_slot(a);
+        node->slots[bit_b > bit_a] = item_slot(b);
+    }
+    return node;
+}
+
+static void *bucket_put(const struct edit *edit, struct hamt_node *node, struct hamt_item *item,
+                        struct hamt_item **replaced)
+{
+    for (uint32_t i = 0; i < node->count; i++)
+        if (item_has_key(slot_item(node->slots[i]), item->hash, item->key)) {
+            *replaced = slot_item(node->slots[i]);
+            return node_set(edit, node, i, item_slot(item));
+        }
+    return node_insert(edit, node, node->count, node->count + 1, item_slot(item));
+}
+
+/* The slot that takes the place of `slot` once `item` is below it. */
+static void *slot_put(const struct edit *edit, void *slot, struct hamt_item *item, unsigned shift,
+                      struct hamt_item **replaced)
+{
+    if (slot_is_item(slot)) {
+        struct hamt_item *old = slot_item(slot);
+        if (!item_has_key(old, item->hash, item->key))
+            return pair_new(edit, old, item, shift);
+        *replaced = old;
+        return item_slot(item);
+    }
+    struct hamt_node *node = slot;
+    if (shift == BUCKET_SHIFT)
+        return bucket_put(edit, node, item, replaced);
+    uint32_t bit = level_bit(item->hash, shift);
+    uint32_t index = slot_index(node, bit);
+    if (!(node->bitmap & bit))
+        return node_insert(edit, node, index, node->bitmap | bit, item_slot(item));
+    void *child = slot_put(edit, node->slots[index], item, shift + BITS_PER_LEVEL, replaced);
+    return node_set(edit, node, index, child);
+}
+
+struct hamt_item *hamt_put(struct hamt *map, const struct edit *edit, struct hamt_item *item)
+{
+    struct hamt_item *replaced = NULL;
+    if (map->root)
+        map->root = slot_put(edit, map->root, item, 0, &replaced);
+    else
+        map->root = item_slot(item);
+    if (!replaced)
+        map->count++;
+    return replaced;
+}
+
+static void *bucket_remove(const struct edit *edit, struct hamt_node *node, uint64_t hash,
+                           struct str key)
+{
+    for (uint32_t i = 0; i < node->count; i++)
+        if (item_has_key(slot_item(node->slots[i]), hash, key))
+            return node_delete(edit, node, i, node->count - 1);
+    BUG_ON(true, "hamt: the item to remove has left its bucket");
+}
+
+/* The slot that takes the place of `slot` without the item of this key, which is below it. */
+static void *slot_remove(const struct edit *edit, void *slot, uint64_t hash, struct str key,
+                         unsigned shift)
+{
+    if (slot_is_item(slot))
+        return NULL;
+    struct hamt_node *node = slot;
+    if (shift == BUCKET_SHIFT)
+        return bucket_remove(edit, node, hash, key);
+    uint32_t bit = level_bit(hash, shift);
+    uint32_t index = slot_index(node, bit);
+    void *child = slot_remove(edit, node->slots[index], hash, key, shift + BITS_PER_LEVEL);
+    if (!child)
+        return node_delete(edit, node, index, node->bitmap & ~bit);
+    if (node->count == 1 && slot_is_item(child)) {
+        node_dispose(edit, node); /* the end of a chain: the item moves up */
+        return child;
+    }
+    return node_set(edit, node, index, child);
+}
+
+struct hamt_item *hamt_remove(struct hamt *map, const struct edit *edit, uint64_t hash,
+                              struct str key)
+{
+    /* Looked up first, so that a key that is not there copies nothing. */
+    struct hamt_item *item = hamt_find(map, hash, key);
+    if (!item)
+        return NULL;
+    map->root = slot_remove(edit, map->root, hash, key, 0);
+    map->count--;
+    return item;
+}
+
+static void slot_clear(const struct edit *edit, void *slot, hamt_drop_fn *drop)
+{
+    if (slot_is_item(slot)) {
+        if (drop)
+            drop(edit, slot_item(slot));
+        return;
+    }
+    struct hamt_node *node = slot;
+    for (uint32_t i = 0; i < node->count; i++)
+        slot_clear(edit, node->slots[i], drop);
+    node_dispose(edit, node);
+}
+
+void hamt_clear(struct hamt *map, const struct edit *edit, hamt_drop_fn *drop)
+{
+    if (map->root)
+        slot_clear(edit, map->root, drop);
+    *map = (struct hamt){NULL, 0};
+}
+
+void hamt_iter_init(struct hamt_iter *iter, const struct hamt *map)
+{
+    iter->root = map->root;
+    iter->slots[0] = &iter->root;
+    iter->left[0] = map->root ? 1 : 0;
+    iter->depth = 0;
+}
+
+struct hamt_item *hamt_iter_next(struct hamt_iter *iter)
+{
+    while (iter->depth >= 0) {
+        int depth = iter->depth;
+        if (iter->left[depth] == 0) {
+            iter->depth--;
+            continue;
+        }
+        iter->left[depth]--;
+        void *slot = *iter->slots[depth]++;
+        if (slot_is_item(slot))
+            return slot_item(slot);
+        const struct hamt_node *node = slot;
+        iter->depth = depth + 1;
+        iter->slots[depth + 1] = node->slots;
+        iter->left[depth + 1] = node->count;
+    }
+    return NULL;
+}

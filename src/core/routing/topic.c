@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The topic exchange: a persistent trie of pattern words, walked as a set of places at once. */
+#include "core/routing/exchange.h"
+
+#include "core/routing/route_internal.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+
+/* A pattern is a path of words from the root; `*` and `#` are paths of their own. Words are not
+ * numbered in a table beside the trie: the hash of each word of the key is computed once, and the
+ * children of a node are found by that hash, so a table would only add a look-up per word (and
+ * reference counts). "words that are empty count; a key of no bytes has no words" (RabbitMQ,
+ * split_topic_key).
+ *
+ * Matching keeps the set of nodes reached after i words. Each node has one parent, so it is reached
+ * at one i only, except below a `#`. A `#` node, once entered, stays (it takes any number of words):
+ * entering it again later adds nothing, which `seen` finds out. So a walk does at most words x nodes
+ * steps, whatever patterns a hostile client binds; plain backtracking is exponential in `#`. */
+struct topic_node {
+    struct hamt_item item; /* key: the word, in `bytes`; unused in the root and below * and # */
+    uint64_t stamp;        /* the edit that made it */
+    struct hamt words;     /* struct topic_node by word */
+    struct topic_node *star;
+    struct topic_node *hash;
+    struct dest_set here; /* destinations of the pattern that ends here */
+    char bytes[];
+};
+
+/* Words of a key or pattern, one at a time. */
+struct word_iter {
+    struct str rest;
+    bool done;
+};
+
+static inline struct word_iter words_of(struct str text)
+{
+    return (struct word_iter){text, text.len == 0};
+}
+
+static inline bool word_next(struct word_iter *iter, struct str *word)
+{
+    if (iter->done)
+        return false;
+    const char *text = iter->rest.data;
+    size_t len = 0;
+    /* Words are short: a loop beats the call of memchr. */
+    while (len < iter->rest.len && text[len] != '.')
+        len++;
+    *word = str_of(text, len);
+    iter->done = len == iter->rest.len;
+    if (!iter->done)
+        iter->rest = str_of(text + len + 1, iter->rest.len - len - 1);
+    return true;
+}
+
+static bool word_is(struct str word, char wildcard)
+{
+    return word.len == 1 && word.data[0] == wildcard;
+}
+
+/* A copy of `from` (NULL: an empty node) for the word. */
+static struct topic_node *node_new(const struct edit *edit, const struct topic_node *from,
+                                   uint64_t hash, struct str word)
+{
+    struct topic_node *node = mem_alloc(sizeof *node + word.len);
+    if (from)
+        *node = *from;
+    else
+        memset(node, 0, sizeof *node);
+    if (word.len)
+        memcpy(node->bytes, word.data, word.len);
+    node->item = (struct hamt_item){hash, str_of(node->bytes, word.len)};
+    node->stamp = edit->stamp;
+    return node;
+}
+
+/* `node` itself when the edit owns it, else a copy in its place; a new one for NULL. */
+static struct topic_node *node_own(const struct edit *edit, struct topic_node *node, uint64_t hash,
+                                   struct str word)
+{
+    if (node && node->stamp == edit->stamp)
+        return node;
+    struct topic_node *copy = node_new(edit, node, hash, word);
+    if (node)
+        edit_dispose(edit, node, node->stamp);
+    return copy;
+}
+
+/* A node on the way of a pattern: the child of `parent` for `word`, with its hash. */
+struct step {
+    struct str word;
+    uint64_t hash;
+    struct topic_node **wildcard; /* where the child hangs if the word is * or #; else NULL */
+};
+
+static struct step step_of(struct topic_node *parent, struct str word, uint64_t seed)
+{
+    struct step step = {word, 0, NULL};
+    if (word_is(word, '*'))
+        step.wildcard = &parent->star;
+    else if (word_is(word, '#'))
+        step.wildcard = &parent->hash;
+    else
+        step.hash = str_hash(word, seed);
+    return step;
+}
+
+static struct topic_node *step_child(struct topic_node *parent, const struct step *step)
+{
+    if (step->wildcard)
+        return *step->wildcard;
+    return (struct topic_node *)hamt_find(&parent->words, step->hash, step->word);
+}
+
+/* The child of an owned parent, owned too; made when missing. */
+static struct topic_node *step_own(const struct edit *edit, struct topic_node *parent,
+                                   const struct step *step)
+{
+    struct topic_node *child = step_child(parent, step);
+    if (step->wildcard) {
+        *step->wildcard = node_own(edit, child, 0, str_of(NULL, 0));
+        return *step->wildcard;
+    }
+    if (child && child->stamp == edit->stamp)
+        return child;
+    struct topic_node *copy = node_new(edit, child, step->hash, step->word);
+    hamt_put(&parent->words, edit, &copy->item);
+    if (child)
+        edit_dispose(edit, child, child->stamp);
+    return copy;
+}
+
+static void topic_bind(struct exchange *exchange, const struct edit *edit,
+                       const struct binding *binding)
+{
+    struct topic_node *node = node_own(edit, exchange->state.topic, 0, str_of(NULL, 0));
+    exchange->state.topic = node;
+    struct word_iter words = words_of(binding->routing_key);
+    struct str word;
+    while (word_next(&words, &word)) {
+        struct step step = step_of(node, word, exchange->hash_seed);
+        node = step_own(edit, node, &step);
+    }
+    dest_set_add(&node->here, edit, &binding->target);
+}
+
+static bool node_is_empty(const struct topic_node *node)
+{
+    return node->here.count == 0 && node->words.count == 0 && !node->star && !node->hash;
+}
+
+/* Take the pattern's destination away below `node`, which is owned; nodes left empty go. */
+static void unbind_below(const struct edit *edit, struct topic_node *node, struct word_iter words,
+                         uint64_t seed, uint32_t mark)
+{
+    struct str word;
+    if (!word_next(&words, &word)) {
+        dest_set_remove(&node->here, edit, mark);
+        return;
+    }
+    struct step step = step_of(node, word, seed);
+    BUG_ON(!step_child(node, &step), "topic: the pattern to unbind is not in the trie");
+    struct topic_node *child = step_own(edit, node, &step);
+    unbind_below(edit, child, words, seed, mark);
+    if (!node_is_empty(child))
+        return;
+    if (step.wildcard)
+        *step.wildcard = NULL;
+    else
+        hamt_remove(&node->words, edit, step.hash, step.word);
+    edit_dispose(edit, child, child->stamp);
+}
+
+static void topic_unbind(struct exchange *exchange, const struct edit *edit,
+                         const struct binding *binding)
+{
+    struct topic_node *root = node_own(edit, exchange->state.topic, 0, str_of(NULL, 0));
+    unbind_below(edit, root, words_of(binding->routing_key), exchange->hash_seed,
+                 binding->target.mark);
+    exchange->state.topic = root;
+    if (!node_is_empty(root))
+        return;
+    exchange->state.topic = NULL;
+    edit_dispose(edit, root, root->stamp);
+}
+
+static void list_push(struct topic_list *list, const struct topic_node *node)
+{
+    if (UNLIKELY(list->count == list->capacity)) {
+        list->capacity = list->capacity ? list->capacity * 2 : 16;
+        list->nodes = mem_resize(list->nodes, list->capacity * sizeof *list->nodes);
+    }
+    list->nodes[list->count++] = node;
+}
+
+static bool seen_put(struct topic_scratch *scratch, const struct topic_node *node)
+{
+    uint32_t mask = scratch->seen_capacity - 1;
+    uint32_t at = (uint32_t)hamt_hash_integer((uintptr_t)node) & mask;
+    for (; scratch->seen[at]; at = (at + 1) & mask)
+        if (scratch->seen[at] == node)
+            return false;
+    scratch->seen[at] = node;
+    scratch->seen_count++;
+    return true;
+}
+
+static void seen_grow(struct topic_scratch *scratch)
+{
+    const struct topic_node **old = scratch->seen;
+    uint32_t old_capacity = scratch->seen_capacity;
+    scratch->seen_capacity = old_capacity ? old_capacity * 2 : 64;
+    scratch->seen = mem_alloc_zero(scratch->seen_capacity * sizeof(struct topic_node *));
+    scratch->seen_count = 0;
+    for (uint32_t i = 0; i < old_capacity; i++)
+        if (old[i])
+            seen_put(scratch, old[i]);
+    mem_free(old);
+}
+
+/* True the first time this walk gets to the '#' node. */
+static bool hash_is_new(struct topic_scratch *scratch, const struct topic_node *node)
+{
+    if ((scratch->seen_count + 1) * 2 > scratch->seen_capacity)
+        seen_grow(scratch);
+    return seen_put(scratch, node);
+}
+
+static void seen_clear(struct topic_scratch *scratch)
+{
+    if (scratch->seen_count == 0)
+        return;
+    memset(scratch->seen, 0, scratch->seen_capacity * sizeof(struct topic_node *));
+    scratch->seen_count = 0;
+}
+
+/* The walk has come to `node`, whose '#' child it may take with no words. One at the end of its
+ * pattern matches at once whatever follows; others stay active for the rest of the key. */
+static void enter_hash(const struct topic_node *node, struct topic_scratch *scratch,
+                       struct route_result *out)
+{
+    for (const struct topic_node *hash = node->hash; hash; hash = hash->hash) {
+        bool is_leaf = hash->words.count == 0 && !hash->star && !hash->hash;
+        /* Nothing is met twice before the first '#' that is followed by something. */
+        if ((scratch->sticky.count > 0 || !is_leaf) && !hash_is_new(scratch, hash))
+            return;
+        dest_set_route(&hash->here, out);
+        if (is_leaf)
+            return;
+        list_push(&scratch->sticky, hash);
+    }
+}
+
+static inline void enter(const struct topic_node *node, struct topic_scratch *scratch,
+                         struct route_result *out)
+{
+    list_push(&scratch->next, node);
+    if (node->hash)
+        enter_hash(node, scratch, out);
+}
+
+static inline void advance(const struct topic_node *node, struct str word, uint64_t hash,
+                           struct topic_scratch *scratch, struct route_result *out)
+{
+    const struct topic_node *child = (const struct topic_node *)hamt_find(&node->words, hash, word);
+    if (child)
+        enter(child, scratch, out);
+    if (node->star)
+        enter(node->star, scratch, out);
+}
+
+static void advance_all(struct str word, uint64_t hash, struct topic_scratch *scratch,
+                        struct route_result *out)
+{
+    /* A '#' entered by this very word starts with the next one. */
+    uint32_t sticky = scratch->sticky.count;
+    struct topic_list now = scratch->next;
+    scratch->next = scratch->now;
+    scratch->next.count = 0;
+    scratch->now = now;
+    for (uint32_t i = 0; i < now.count; i++)
+        advance(now.nodes[i], word, hash, scratch, out);
+    for (uint32_t i = 0; i < sticky; i++)
+        advance(scratch->sticky.nodes[i], word, hash, scratch, out);
+}
+
+static HOT void topic_route(const struct vhost_view *view, const struct exchange *exchange,
+                            const struct route_input *input, struct route_result *out)
+{
+    (void)view;
+    struct topic_scratch *scratch = &out->scratch->topic;
+    if (!exchange->state.topic)
+        return;
+    scratch->sticky.count = 0;
+    scratch->next.count = 0;
+    seen_clear(scratch);
+    enter(exchange->state.topic, scratch, out);
+    struct word_iter words = words_of(input->routing_key);
+    struct str word;
+    while (scratch->next.count + scratch->sticky.count > 0 && word_next(&words, &word))
+        advance_all(word, str_hash(word, exchange->hash_seed), scratch, out);
+    if (!words.done)
+        return; /* nothing could match any more */
+    for (uint32_t i = 0; i < scratch->next.count; i++)
+        dest_set_route(&scratch->next.nodes[i]->here, out);
+}
+
+void topic_scratch_fini(struct topic_scratch *scratch)
+{
+    mem_free(scratch->now.nodes);
+    mem_free(scratch->next.nodes);
+    mem_free(scratch->sticky.nodes);
+    mem_free(scratch->seen);
+}
+
+static void node_clear(const struct edit *edit, struct topic_node *node);
+
+static void drop_node(const struct edit *edit, struct hamt_item *item)
+{
+    node_clear(edit, (struct topic_node *)item);
+}
+
+static void node_clear(const struct edit *edit, struct topic_node *node)
+{
+    struct topic_node copy = *node; /* readers may still see the node */
+    hamt_clear(&copy.words, edit, drop_node);
+    if (copy.star)
+        node_clear(edit, copy.star);
+    if (copy.hash)
+        node_clear(edit, copy.hash);
+    dest_set_clear(&copy.here, edit);
+    edit_dispose(edit, node, node->stamp);
+}
+
+static void topic_clear(struct exchange *exchange, const struct edit *edit)
+{
+    if (exchange->state.topic)
+        node_clear(edit, exchange->state.topic);
+    exchange->state.topic = NULL;
+}
+
+const struct exchange_ops topic_exchange_ops = {
+    .name = "topic",
+    .bind = topic_bind,
+    .unbind = topic_unbind,
+    .route = topic_route,
+    .clear = topic_clear,
+};
