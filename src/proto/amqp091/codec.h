@@ -98,9 +98,12 @@ HOT const struct amqp_method *amqp_method_find(uint32_t id);
 
 /* Read the arguments; `in` stands behind the class and method ids. The strs borrow from the input.
  * As in RabbitMQ, the payload must end with the last argument, and the short strings of methods
- * without content must be UTF-8.
- * Errors: ERR_CORRUPT cut, trailing bytes or a bad table; -EILSEQ a short string is not UTF-8 (all
- * else was fine). `*out` means nothing then. */
+ * without content must be UTF-8, reserved ones too.
+ * Errors: ERR_CORRUPT cut, trailing bytes or a bad table; -EILSEQ a short string is not UTF-8 (the
+ * shape is right). `*out` means nothing then.
+ * RabbitMQ 3.10 was seen to answer: cut or trailing, 501 "cannot decode <<0,0,1,...>>" with the ids
+ * of the method; not UTF-8, 501 "Malformed UTF-8 in shortstr" with ids 0; a bad table or an unknown
+ * method, it drops the socket without a word. */
 HOT MUST_CHECK int amqp_method_decode(const struct amqp_method *m, struct cursor *in,
                                       union amqp_args *out);
 
@@ -134,7 +137,9 @@ struct amqp_content_header {
     struct str properties; /* for content_props_parse() */
 };
 
-/* ERR_CORRUPT when it is shorter than its fixed part. */
+/* ERR_CORRUPT when it is shorter than its fixed part. RabbitMQ 3.10 was seen to answer: too short,
+ * 501 "type 2, all octets = <<...>>: unknown_frame"; properties that do not parse, 541 with the bare
+ * text "INTERNAL_ERROR". */
 HOT MUST_CHECK int amqp_content_header_decode(struct str payload, struct amqp_content_header *out);
 
 /* "PRECONDITION_FAILED" for 406; NULL for a code that is not in the specification. */
