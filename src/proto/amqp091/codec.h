@@ -138,8 +138,8 @@ struct amqp_content_header {
 };
 
 /* ERR_CORRUPT when it is shorter than its fixed part. RabbitMQ 3.10 was seen to answer: too short,
- * 501 "type 2, all octets = <<...>>: unknown_frame"; properties that do not parse, 541 with the bare
- * text "INTERNAL_ERROR". */
+ * 501 "type 2, all octets = <<...>>: unknown_frame"; properties that do not parse, 541 with the
+ * bare text "INTERNAL_ERROR". */
 HOT MUST_CHECK int amqp_content_header_decode(struct str payload, struct amqp_content_header *out);
 
 /* "PRECONDITION_FAILED" for 406; NULL for a code that is not in the specification. */
