@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# timeout: 120
 """The six tutorials with librabbitmq, compiled from C."""
 
 import pathlib

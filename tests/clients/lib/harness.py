@@ -7,6 +7,7 @@ for a fixed time: each step waits for a line, or for the broker to report a stat
 """
 
 import atexit
+import ctypes
 import fcntl
 import os
 import pathlib
@@ -26,12 +27,16 @@ HOST = os.environ.get("AMQP_HOST", "127.0.0.1")
 PORT = int(os.environ.get("AMQP_PORT", "5672"))
 URI = os.environ.get("AMQP_URI", f"amqp://guest:guest@{HOST}:{PORT}/%2f")
 TARGET = os.environ.get("TOKKI_TARGET", "tokkimq")
-TIMEOUT_S = float(os.environ.get("TOKKI_TEST_TIMEOUT", "30"))
+TIMEOUT_S = max(30.0, float(os.environ.get("TOKKI_TEST_PATIENCE", "30")))
 CLIENTS = pathlib.Path(__file__).resolve().parents[1]
 
 # A line that holds this word answers one of our probes; it is not part of the tutorial's output.
 PROBE = "tokki-probe"
 SKIPPED = 77
+
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 class Failure(Exception):
@@ -78,6 +83,11 @@ def build(argv, **kwargs):
         raise Failure(f"{' '.join(map(str, argv))} ended with {done.returncode}:\n{done.stdout}")
 
 
+def end_with_parent():
+    """In the child: the kernel ends it when this test is killed before it can clean up."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Program:
     """One running client program. Only processes started here are ever ended, by their own id."""
 
@@ -97,7 +107,7 @@ class Program:
         self.process = subprocess.Popen(
             [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=theirs,
             stderr=theirs if merge_stderr else subprocess.PIPE, env=env or environment(), cwd=cwd,
-            start_new_session=True)
+            start_new_session=True, preexec_fn=end_with_parent)
         os.close(theirs)
         self.readers = [threading.Thread(target=self._read, args=(ours, self._line), daemon=True)]
         if not merge_stderr:
@@ -161,6 +171,11 @@ class Program:
             got = self.next_line(repr(line))
             if not re.fullmatch(pattern, got):
                 raise Failure(f"{self.name}: wanted {line!r}, got {got!r}")
+
+    def wait_for(self, part):
+        """Reads lines up to the first one that holds this text (for programs that log a lot)."""
+        while part not in self.next_line(f"a line with {part!r}"):
+            pass
 
     def expect_any_order(self, *wanted):
         """The next lines are these, in any order (no <any> here)."""

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# timeout: 120
 """The third seed guide's amqplib programs: settings from the environment, one message across."""
 
 import pathlib

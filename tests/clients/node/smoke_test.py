@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# timeout: 120
 """What an amqplib application relies on beyond the tutorials (see smoke.js)."""
 
 import pathlib

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# timeout: 180
 """The six tutorials with amqplib, once over its promises and once over its callbacks."""
 
 import pathlib
