@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rendering and patching of publish batches. */
-#include "batch.h"
+#include "main/perf/batch.h"
 
-#include "keys.h"
+#include "main/perf/keys.h"
 
 #include "base/bug.h"
 #include "base/mem.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The blocking client: connect, handshake, calls, pipelines, close. */
-#include "client.h"
+#include "main/perf/client.h"
 
 #include "base/bug.h"
 #include "base/clock.h"

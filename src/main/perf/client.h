@@ -3,8 +3,8 @@
 #ifndef TOKKI_PERF_CLIENT_H
 #define TOKKI_PERF_CLIENT_H
 
-#include "failure.h"
-#include "options.h"
+#include "main/perf/failure.h"
+#include "main/perf/options.h"
 
 #include "proto/amqp091/codec.h"
 

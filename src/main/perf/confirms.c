@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Publisher confirms: a ring of send times by tag. */
-#include "confirms.h"
+#include "main/perf/confirms.h"
 
 #include "base/mem.h"
 

@@ -3,7 +3,7 @@
 #ifndef TOKKI_PERF_CONFIRMS_H
 #define TOKKI_PERF_CONFIRMS_H
 
-#include "histogram.h"
+#include "main/perf/histogram.h"
 
 #include "base/str.h"
 

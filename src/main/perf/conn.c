@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Non-blocking reading and writing of a load connection, and its orderly end. */
-#include "conn.h"
+#include "main/perf/conn.h"
 
-#include "client.h"
-#include "worker.h"
+#include "main/perf/client.h"
+#include "main/perf/worker.h"
 
 #include "base/bug.h"
 #include "base/clock.h"

@@ -3,7 +3,7 @@
 #ifndef TOKKI_PERF_CONN_H
 #define TOKKI_PERF_CONN_H
 
-#include "failure.h"
+#include "main/perf/failure.h"
 
 #include "base/cursor.h"
 

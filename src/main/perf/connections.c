@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --connections: open many idle connections, hold them, report time and memory of each. */
-#include "scenario.h"
+#include "main/perf/scenario.h"
 
-#include "client.h"
-#include "report.h"
-#include "server.h"
+#include "main/perf/client.h"
+#include "main/perf/report.h"
+#include "main/perf/server.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Consumers. Per message: three frame headers, one tag, one stamp; the body is not touched. */
-#include "consumer.h"
+#include "main/perf/consumer.h"
 
-#include "batch.h"
-#include "worker.h"
+#include "main/perf/batch.h"
+#include "main/perf/worker.h"
 
 #include "base/mem.h"
 #include "proto/amqp091/codec.h"

@@ -3,8 +3,8 @@
 #ifndef TOKKI_PERF_CONSUMER_H
 #define TOKKI_PERF_CONSUMER_H
 
-#include "conn.h"
-#include "options.h"
+#include "main/perf/conn.h"
+#include "main/perf/options.h"
 
 /* Make a consumer connection over the connected socket `fd` (taken), whose channels 1..channels have
  * been opened and set up but for basic.consume. The i-th consumes queues[i] (borrowed) with the tag

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --declare-queues: declare many queues in one pipeline on one channel, then delete them. */
-#include "scenario.h"
+#include "main/perf/scenario.h"
 
-#include "client.h"
-#include "report.h"
-#include "server.h"
+#include "main/perf/client.h"
+#include "main/perf/report.h"
+#include "main/perf/server.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Latency histogram: adding, merging, quantiles. */
-#include "histogram.h"
+#include "main/perf/histogram.h"
 
 #include <math.h>
 

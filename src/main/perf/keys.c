@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random routing keys and topic patterns. */
-#include "keys.h"
+#include "main/perf/keys.h"
 
 static void word_put(uint64_t random, uint8_t *out)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The load scenario: set up connections, let the workers run, measure between two instants, close. */
-#include "scenario.h"
+#include "main/perf/scenario.h"
 
-#include "client.h"
-#include "consumer.h"
-#include "progress.h"
-#include "publisher.h"
-#include "report.h"
-#include "server.h"
-#include "topology.h"
-#include "worker.h"
+#include "main/perf/client.h"
+#include "main/perf/consumer.h"
+#include "main/perf/progress.h"
+#include "main/perf/publisher.h"
+#include "main/perf/report.h"
+#include "main/perf/server.h"
+#include "main/perf/topology.h"
+#include "main/perf/worker.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

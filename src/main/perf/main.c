@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tokki-perf: a load tool for AMQP 0-9-1 brokers (docs/tokki-perf.md). */
-#include "options.h"
-#include "scenario.h"
+#include "main/perf/options.h"
+#include "main/perf/scenario.h"
 
 volatile sig_atomic_t scenario_is_interrupted;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Option table, parser and --help. Names and meanings are PerfTest's where it has the option. */
-#include "options.h"
+#include "main/perf/options.h"
 
 #include "core/table.h"
 

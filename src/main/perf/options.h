@@ -3,8 +3,8 @@
 #ifndef TOKKI_PERF_OPTIONS_H
 #define TOKKI_PERF_OPTIONS_H
 
-#include "failure.h"
-#include "uri.h"
+#include "main/perf/failure.h"
+#include "main/perf/uri.h"
 
 #include "base/str.h"
 

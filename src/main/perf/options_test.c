@@ -17,7 +17,9 @@ static int parse_line(const char *line, struct options *out, struct failure *why
     char *argv[ARGS_MAX + 1] = {(char *)"tokki-perf"};
     int argc = 1;
     snprintf(copy, sizeof copy, "%s", line);
-    for (char *word = strtok(copy, " "); word && argc < ARGS_MAX; word = strtok(NULL, " "))
+    char *rest;
+    for (char *word = strtok_r(copy, " ", &rest); word && argc < ARGS_MAX;
+         word = strtok_r(NULL, " ", &rest))
         argv[argc++] = strcmp(word, "''") == 0 ? (char *)"" : word;
     *why = (struct failure){0};
     return options_parse(argc, argv, out, why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The progress line. */
-#include "progress.h"
+#include "main/perf/progress.h"
 
 #include "base/clock.h"
 

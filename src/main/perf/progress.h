@@ -3,8 +3,8 @@
 #ifndef TOKKI_PERF_PROGRESS_H
 #define TOKKI_PERF_PROGRESS_H
 
-#include "options.h"
-#include "worker.h"
+#include "main/perf/options.h"
+#include "main/perf/worker.h"
 
 /* All counters at one instant. */
 struct snapshot {

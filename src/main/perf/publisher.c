@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Publishers. A message is rendered once (batch.c); per send only stamps and keys are written. */
-#include "publisher.h"
+#include "main/perf/publisher.h"
 
-#include "worker.h"
+#include "main/perf/worker.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

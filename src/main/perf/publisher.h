@@ -3,10 +3,10 @@
 #ifndef TOKKI_PERF_PUBLISHER_H
 #define TOKKI_PERF_PUBLISHER_H
 
-#include "batch.h"
-#include "confirms.h"
-#include "conn.h"
-#include "options.h"
+#include "main/perf/batch.h"
+#include "main/perf/confirms.h"
+#include "main/perf/conn.h"
+#include "main/perf/options.h"
 
 /* Make a publisher connection of `channels` publishers over the connected socket `fd` (taken). The
  * i-th channel's messages follow templates[i] (borrowed). `first` is the number of its first

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Printing results. Every format goes through one list of named numbers. */
-#include "report.h"
+#include "main/perf/report.h"
 
 #include <math.h>
 

@@ -3,9 +3,9 @@
 #ifndef TOKKI_PERF_REPORT_H
 #define TOKKI_PERF_REPORT_H
 
-#include "histogram.h"
-#include "options.h"
-#include "worker.h"
+#include "main/perf/histogram.h"
+#include "main/perf/options.h"
+#include "main/perf/worker.h"
 
 /* What was measured between two instants. Owner: the run. */
 struct load_result {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CPU time and memory of the broker's process. */
-#include "server.h"
+#include "main/perf/server.h"
 
 #include "base/clock.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 int server_cpu_ns(uint64_t pid, uint64_t *out, struct failure *why)
 {
@@ -28,8 +30,10 @@ uint64_t server_rss_kib(uint64_t pid)
         return 0;
     unsigned long long kib = 0;
     while (fgets(line, sizeof line, file)) {
-        if (sscanf(line, "VmRSS: %llu kB", &kib) == 1)
-            break;
+        if (strncmp(line, "VmRSS:", 6) != 0)
+            continue;
+        kib = strtoull(line + 6, NULL, 10); /* "VmRSS:     1234 kB"; 0 should that ever change */
+        break;
     }
     fclose(file);
     return kib;

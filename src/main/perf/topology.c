@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Declaring and binding what a load run uses. */
-#include "topology.h"
+#include "main/perf/topology.h"
 
-#include "keys.h"
+#include "main/perf/keys.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -26,7 +26,7 @@ static void pattern_format(const char *pattern, uint64_t number, char *out)
     const char *percent = strchr(pattern, '%');
     const char *digits = percent + 1;
     const int is_zero_filled = *digits == '0';
-    const int width = atoi(digits);
+    const int width = (int)strtol(digits, NULL, 10); /* at most two digits, or none: 0 */
     const char *rest = digits + strspn(digits, "0123456789") + 1;
     if (is_zero_filled)
         snprintf(out, TOPOLOGY_NAME_MAX, "%.*s%0*llu%s", (int)(percent - pattern), pattern, width,

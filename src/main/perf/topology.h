@@ -3,8 +3,8 @@
 #ifndef TOKKI_PERF_TOPOLOGY_H
 #define TOKKI_PERF_TOPOLOGY_H
 
-#include "client.h"
-#include "options.h"
+#include "main/perf/client.h"
+#include "main/perf/options.h"
 
 #define TOPOLOGY_NAME_MAX 256
 

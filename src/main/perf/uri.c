@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parser of amqp:// addresses (RabbitMQ URI specification). */
-#include "uri.h"
+#include "main/perf/uri.h"
 
 #include "base/str.h"
 

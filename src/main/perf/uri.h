@@ -3,7 +3,7 @@
 #ifndef TOKKI_PERF_URI_H
 #define TOKKI_PERF_URI_H
 
-#include "failure.h"
+#include "main/perf/failure.h"
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loop of a load thread. A turn: wait -> read and write ready sockets -> publish -> counters. */
-#include "worker.h"
+#include "main/perf/worker.h"
 
-#include "publisher.h"
+#include "main/perf/publisher.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

@@ -3,9 +3,9 @@
 #ifndef TOKKI_PERF_WORKER_H
 #define TOKKI_PERF_WORKER_H
 
-#include "conn.h"
-#include "histogram.h"
-#include "options.h"
+#include "main/perf/conn.h"
+#include "main/perf/histogram.h"
+#include "main/perf/options.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers as people read them, and the bench's result as a markdown table."""
+import statistics
+
+SCALES = {
+    "/s": [(1e6, " M/s"), (1e3, " k/s"), (1, "/s")],
+    "ns": [(1e6, " ms"), (1e3, " us"), (1, " ns")],
+    "us": [(1e3, " ms"), (1, " us")],
+    "s": [(1, " s"), (1e-3, " ms")],
+    "bytes": [(1048576, " MiB"), (1024, " KiB"), (1, " B")],
+    "": [(1e6, " M"), (1, "")],
+}
+
+
+def format_value(value, unit):
+    """Three significant digits with the unit that suits them."""
+    if value is None:
+        return "-"
+    scales = SCALES[unit]
+    factor, suffix = next(((f, s) for f, s in scales if abs(value) >= f), scales[-1])
+    number = value / factor
+    digits = 0 if abs(number) >= 99.95 else 1 if abs(number) >= 9.995 else 2
+    return f"{number:.{digits}f}{suffix}"
+
+
+def lookup(result, key):
+    for part in key.split("."):
+        result = result.get(part) if isinstance(result, dict) else None
+    return result
+
+
+def values_of(runs, metric):
+    return [v for v in (lookup(run, metric.key) for run in runs) if v is not None]
+
+
+def median_of(runs, metric):
+    values = values_of(runs, metric)
+    return statistics.median(values) if values else None
+
+
+def cell(runs, metrics):
+    """ "6.81 M/s [6.50-7.02], 98 ns [95-101]": median and range of each metric."""
+    parts = []
+    for metric in metrics:
+        values = values_of(runs, metric)
+        if not values:
+            continue
+        text = format_value(statistics.median(values), metric.unit)
+        if len(values) > 1:
+            text += f" [{format_value(min(values), metric.unit)} - {format_value(max(values), metric.unit)}]"
+        parts.append(text)
+    return ", ".join(parts) or "-"
+
+
+def goal_cell(row):
+    parts = [("" if m.is_higher_better else "<= ") + format_value(m.goal, m.unit)
+             for m in row.metrics if m.goal is not None]
+    if row.relative_to:
+        parts.append(f">= 90 % of {row.relative_to}")
+    return ", ".join(parts) or "-"
+
+
+def is_reached(row, runs, results):
+    """Whether the medians meet the row's goals; None without goals or results."""
+    verdicts = []
+    for metric in row.metrics:
+        value = median_of(runs, metric)
+        if metric.goal is not None and value is not None:
+            verdicts.append(value >= metric.goal if metric.is_higher_better else value <= metric.goal)
+    if row.relative_to and results.get(row.relative_to, {}).get("tokkimq") and runs:
+        other = median_of(results[row.relative_to]["tokkimq"], row.metrics[0])
+        verdicts.append(median_of(runs, row.metrics[0]) >= 0.9 * other)
+    return all(verdicts) if verdicts else None
+
+
+def ratio_cell(row, tokki, rabbit):
+    """How many times better TokkiMQ is, per metric."""
+    parts = []
+    for metric in row.metrics:
+        ours, theirs = median_of(tokki, metric), median_of(rabbit, metric)
+        if ours and theirs and ours > 0 and theirs > 0:
+            times = ours / theirs if metric.is_higher_better else theirs / ours
+            parts.append(f"{times:.0f}x" if times >= 9.95 else f"{times:.1f}x")
+    return ", ".join(parts) or "-"
+
+
+def print_table(rows, results):
+    print("| row | load | goal | TokkiMQ | reached | RabbitMQ 3.10.8 | times better |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        result = results.get(row.name)
+        if result is None:
+            continue
+        tokki, rabbit = result.get("tokkimq", []), result.get("rabbitmq", [])
+        reached = {True: "yes", False: "no", None: "-"}[is_reached(row, tokki, results)]
+        ours = cell(tokki, row.metrics) if tokki else result.get("error", "-")
+        print(f"| {row.name} | {row.title} | {goal_cell(row)} | {ours} | {reached} "
+              f"| {cell(rabbit, row.metrics)} | {ratio_cell(row, tokki, rabbit)} |")
+    for row in rows:
+        for note in row.notes if row.name in results else []:
+            print(f"\n{row.name}: {note}.", end="")
+    print()
