@@ -85,6 +85,10 @@ def main():
         try:
             arguments, made = _resources(function)
             function(*arguments)
+        except ConnectionRefusedError:
+            failed += 1
+            print(f"FAIL {function.__name__}: nobody listens on {HOST}:{PORT} any more, giving up")
+            break
         except Exception as error:  # a failed check must not hide the next ones
             failed += 1
             lines = [str(f.lineno) for f in traceback.extract_tb(error.__traceback__) if f.filename == sys.argv[0]]
