@@ -231,13 +231,12 @@ static int workers_check(const struct load *l, const struct snapshot *now, struc
         bool *done = w->is_publishing ? &publishers_done : &consumers_done;
         *done = *done && state == WORKER_FINISHED;
     }
-    if (o->consumers && o->consumer_messages == 0 && o->duration_ns == 0)
-        consumers_done = o->producers && publishers_done &&
-                         now->time_ns - now->last_activity_ns > DRAIN_QUIET_NS;
     if (o->producers && o->producer_messages == 0)
         publishers_done = false;
-    if (o->consumers && o->consumer_messages)
+    if (o->consumers && o->consumer_messages) /* they decide; publishers without a count do not */
         return consumers_done && (publishers_done || o->producer_messages == 0);
+    if (o->consumers)
+        consumers_done = o->producers && now->time_ns - now->last_activity_ns > DRAIN_QUIET_NS;
     return publishers_done && consumers_done;
 }
 
