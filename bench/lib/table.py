@@ -12,15 +12,28 @@ SCALES = {
 }
 
 
-def format_value(value, unit):
-    """Three significant digits with the unit that suits them."""
-    if value is None:
-        return "-"
+def scale_of(value, unit):
     scales = SCALES[unit]
-    factor, suffix = next(((f, s) for f, s in scales if abs(value) >= f), scales[-1])
-    number = value / factor
+    return next(((factor, suffix) for factor, suffix in scales if abs(value) >= factor), scales[-1])
+
+
+def format_number(number):
+    """Three significant digits."""
     digits = 0 if abs(number) >= 99.95 else 1 if abs(number) >= 9.995 else 2
-    return f"{number:.{digits}f}{suffix}"
+    return f"{number:.{digits}f}"
+
+
+def format_value(value, unit):
+    """ "6.81 M/s": in the unit that suits the value."""
+    factor, suffix = scale_of(value, unit)
+    return format_number(value / factor) + suffix
+
+
+def format_range(value, low, high, unit):
+    """ "6.81 [6.50-7.02] M/s", all in the unit that suits the middle."""
+    factor, suffix = scale_of(value, unit)
+    middle, low, high = (format_number(n / factor) for n in (value, low, high))
+    return f"{middle} [{low}-{high}]{suffix}"
 
 
 def lookup(result, key):
@@ -39,16 +52,14 @@ def median_of(runs, metric):
 
 
 def cell(runs, metrics):
-    """ "6.81 M/s [6.50-7.02], 98 ns [95-101]": median and range of each metric."""
+    """ "6.81 [6.50-7.02] M/s, 98.0 [95.1-101] ns": median and range of each metric."""
     parts = []
     for metric in metrics:
         values = values_of(runs, metric)
-        if not values:
-            continue
-        text = format_value(statistics.median(values), metric.unit)
-        if len(values) > 1:
-            text += f" [{format_value(min(values), metric.unit)} - {format_value(max(values), metric.unit)}]"
-        parts.append(text)
+        if len(values) == 1:
+            parts.append(format_value(values[0], metric.unit))
+        elif values:
+            parts.append(format_range(statistics.median(values), min(values), max(values), metric.unit))
     return ", ".join(parts) or "-"
 
 
@@ -67,9 +78,11 @@ def is_reached(row, runs, results):
         value = median_of(runs, metric)
         if metric.goal is not None and value is not None:
             verdicts.append(value >= metric.goal if metric.is_higher_better else value <= metric.goal)
-    if row.relative_to and results.get(row.relative_to, {}).get("tokkimq") and runs:
-        other = median_of(results[row.relative_to]["tokkimq"], row.metrics[0])
-        verdicts.append(median_of(runs, row.metrics[0]) >= 0.9 * other)
+    if row.relative_to:
+        own = median_of(runs, row.metrics[0])
+        other = median_of(results.get(row.relative_to, {}).get("tokkimq", []), row.metrics[0])
+        if own is not None and other is not None:
+            verdicts.append(own >= 0.9 * other)
     return all(verdicts) if verdicts else None
 
 
