@@ -22,6 +22,7 @@ import tempfile
 import termios
 import threading
 import time
+import traceback
 
 HOST = os.environ.get("AMQP_HOST", "127.0.0.1")
 PORT = int(os.environ.get("AMQP_PORT", "5672"))
@@ -319,9 +320,10 @@ def run(steps):
             try:
                 step()
                 print(f"ok - {name} ({time.monotonic() - started:.1f} s)", flush=True)
-            except Failure as failure:
+            except Exception as error:  # a client's own exception fails this step only
                 failed += 1
-                print(f"not ok - {name}: {failure}", flush=True)
+                text = error if isinstance(error, Failure) else traceback.format_exc()
+                print(f"not ok - {name}: {text}", flush=True)
                 for program in Program.running:
                     print(program.report(), flush=True)
             finally:
