@@ -42,8 +42,9 @@ def wrong_password_without_the_capability_just_ends():
 @check
 def what_is_no_login_at_all_is_cut():
     refused = []
-    for answer in ({"mechanism": "NOPE"}, {"mechanism": ""}, {"response": b""}, {"response": b"guest"}, {"response": b"\0guest"},
-                   {"response": b"other\0guest\0guest"}, {"mechanism": "AMQPLAIN", "response": b""},
+    other_identity = [] if TOKKI else [{"response": b"other\0guest\0guest"}]  # later versions let it pass
+    for answer in (*other_identity, {"mechanism": "NOPE"}, {"mechanism": ""}, {"response": b""}, {"response": b"guest"}, {"response": b"\0guest"},
+                   {"mechanism": "AMQPLAIN", "response": b""},
                    {"mechanism": "AMQPLAIN", "response": codec.encode_table({"LOGIN": "guest"})[4:]}):
         refused.append(logging_in(**answer))
     for c in refused:

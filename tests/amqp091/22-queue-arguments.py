@@ -42,9 +42,8 @@ def every_type_has_its_name(ch):
 
 @check
 def x_queue_type(ch):
-    name = unique()
-    ch.refused(406, re.compile("^PRECONDITION_FAILED - "), "queue.declare", queue=name, exclusive=True, arguments={"x-queue-type": "nope"})
-    ch.refused(406, re.compile("^PRECONDITION_FAILED - "), "queue.declare", queue=name, exclusive=True, arguments={"x-queue-type": 1})
+    bad(ch, "x-queue-type", "nope", "\"unsupported queue type 'nope'\"")
+    bad(ch, "x-queue-type", 1, "{unacceptable_type,signedint}")
 
 
 @check

@@ -77,8 +77,9 @@ def equal_priorities_take_turns(ch):
 @check
 def bad_priority(ch):
     queue = ch.queue()
-    ch.refused(406, re.compile("^PRECONDITION_FAILED - invalid arg 'x-priority' for queue '.*' in vhost '/': "), "basic.consume", queue=queue,
-               arguments={"x-priority": "high"})
+    for value, kind in ("high", "longstr"), (1.5, "double"), (True, "bool"):
+        text = f"PRECONDITION_FAILED - invalid arg 'x-priority' for queue '{queue}' in vhost '/': \"expected integer, got {kind}\""
+        ch.refused(406, text, "basic.consume", queue=queue, arguments={"x-priority": value})
 
 
 @check
