@@ -22,29 +22,30 @@ harness.need_success(["/usr/bin/python3", "-c", "import celery"], hint="python3-
 home = harness.workspace()
 (home / "done").mkdir()
 (home / "results").mkdir()
-os.environ.update(TOKKI_CELERY_DIR=str(home), TOKKI_CELERY_QUEUE=f"tokki-celery-{uuid.uuid4()}",
+QUEUE = f"tokki-celery-{uuid.uuid4()}"
+os.environ.update(TOKKI_CELERY_DIR=str(home), TOKKI_CELERY_QUEUE=QUEUE,
                   AMQP_URI=harness.URI, PYTHONDONTWRITEBYTECODE="1")
 
 import celery  # noqa: E402
 import tasks  # noqa: E402
 
 
+def start_worker(name, pool, concurrency, **more_environment):
+    return harness.Program(
+        ["/usr/bin/python3", "-m", "celery", "-A", "tasks", "worker", "--pool", pool,
+         "--concurrency", str(concurrency), "--hostname", f"{name}@{QUEUE}", "--loglevel", "INFO"],
+        name=f"worker {name}", merge_stderr=True, cwd=HERE,
+        env=harness.environment(**more_environment))
+
+
 class Workers:
     """Three workers, as an operator would start them: two in one process, one with a pool of two."""
 
     def __init__(self):
-        self.all = [self._start("one", "solo", 1), self._start("two", "solo", 1),
-                    self._start("three", "prefork", 2)]
+        self.all = [start_worker("one", "solo", 1), start_worker("two", "solo", 1),
+                    start_worker("three", "prefork", 2)]
         for worker in self.all:
             worker.wait_for(" ready.")
-
-    @staticmethod
-    def _start(name, pool, concurrency):
-        return harness.Program(
-            ["/usr/bin/python3", "-m", "celery", "-A", "tasks", "worker", "--pool", pool,
-             "--concurrency", str(concurrency), "--hostname", f"{name}@tokki-%h", "--loglevel",
-             "INFO"],
-            name=f"worker {name}", merge_stderr=True, cwd=HERE, env=harness.environment())
 
 
 def equal(what, got, wanted):
@@ -57,6 +58,13 @@ def result_of(what, result):
         return result.get(timeout=RESULT_TIMEOUT_S)
     except celery.exceptions.TimeoutError:
         raise Failure(f"{what}: no result in {RESULT_TIMEOUT_S:g} s") from None
+
+
+def ping():
+    """Remote control: a broadcast, answered into a queue of the caller's (x-expires on both)."""
+    names = [f"{name}@{QUEUE}" for name in ("one", "three", "two")]
+    answers = tasks.app.control.ping(destination=names, timeout=harness.TIMEOUT_S, limit=3)
+    equal("workers that answer a ping", sorted(name for answer in answers for name in answer), names)
 
 
 def retries():
@@ -112,22 +120,37 @@ def group_with_deaths(workers, broker):
     if not counts.get(first.process.pid):
         raise Failure(f"the killed worker had done nothing: {counts}")
     broker.wait("the queue is empty",
-                lambda: broker.messages(os.environ["TOKKI_CELERY_QUEUE"]) == 0)
+                lambda: broker.messages(QUEUE) == 0)
 
 
 def whole_application():
     broker = harness.Broker()
     workers = Workers()
-    for step in (retries, chord, lambda: group_with_deaths(workers, broker)):
+    for step in (ping, retries, chord, lambda: group_with_deaths(workers, broker)):
         step()
     for worker in workers.all[1:]:  # the warm shutdown: they acknowledge what they have done
         worker.process.terminate()
     for worker in workers.all[1:]:
         worker.finish()
-    broker.wait_consumers(os.environ["TOKKI_CELERY_QUEUE"], 0)
-    equal("tasks that nobody acknowledged", broker.messages(os.environ["TOKKI_CELERY_QUEUE"]), 0)
-    broker.delete_queue(os.environ["TOKKI_CELERY_QUEUE"])
+    broker.wait_consumers(QUEUE, 0)
+    equal("tasks that nobody acknowledged", broker.messages(QUEUE), 0)
+    broker.delete_queue(QUEUE)
 
 
-harness.run([(f"celery {celery.__version__}: retries, chord, {TASKS} tasks, killed workers",
-              whole_application)])
+def results_over_amqp():
+    """The rpc:// backend: results come back through a queue of the caller's."""
+    queue = f"{QUEUE}-rpc"
+    worker = start_worker("rpc", "solo", 1, TOKKI_CELERY_BACKEND="rpc://", TOKKI_CELERY_QUEUE=queue)
+    worker.wait_for(" ready.")
+    caller = celery.Celery("caller", broker=harness.URI, backend="rpc://", set_as_current=False)
+    results = [caller.send_task("tasks.square", (i,), queue=queue) for i in range(20)]
+    for i, result in enumerate(results):
+        equal(f"square of {i}", result_of("rpc", result), i * i)
+    worker.process.terminate()
+    worker.finish()
+    harness.Broker().delete_queue(queue)
+
+
+harness.run([(f"celery {celery.__version__}: ping, retries, chord, {TASKS} tasks, killed workers",
+              whole_application),
+             (f"celery {celery.__version__}: results over AMQP", results_over_amqp)])

@@ -9,7 +9,8 @@ from celery import Celery
 
 HOME = pathlib.Path(os.environ["TOKKI_CELERY_DIR"])
 
-app = Celery("tokki", broker=os.environ["AMQP_URI"], backend=f"file://{HOME / 'results'}")
+app = Celery("tokki", broker=os.environ["AMQP_URI"],
+             backend=os.environ.get("TOKKI_CELERY_BACKEND", f"file://{HOME / 'results'}"))
 app.conf.update(
     task_default_queue=os.environ["TOKKI_CELERY_QUEUE"],
     task_acks_late=True,
