@@ -2,9 +2,17 @@
 # connection.start: server properties, capabilities, mechanisms and locales.
 from harness import *
 
-CAPABILITIES = ["publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
-                "connection.blocked", "consumer_priorities", "authentication_failure_close", "per_consumer_qos",
-                "direct_reply_to"]
+CAPABILITIES = [
+    "publisher_confirms",
+    "exchange_exchange_bindings",
+    "basic.nack",
+    "consumer_cancel_notify",
+    "connection.blocked",
+    "consumer_priorities",
+    "authentication_failure_close",
+    "per_consumer_qos",
+    "direct_reply_to",
+]
 
 
 @check

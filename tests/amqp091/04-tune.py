@@ -32,7 +32,13 @@ def any_heartbeat_is_taken():
 @check
 def values_out_of_range_are_cut():
     refused = []
-    for answer in ({"frame_max": 4095}, {"frame_max": 131073}, {"frame_max": 0}, {"channel_max": 2048}, {"channel_max": 0}):
+    for answer in (
+        {"frame_max": 4095},
+        {"frame_max": 131073},
+        {"frame_max": 0},
+        {"channel_max": 2048},
+        {"channel_max": 0},
+    ):
         c, tune = tuned()
         c.tune_ok(tune, **answer)
         refused.append(c)

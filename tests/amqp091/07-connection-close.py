@@ -14,8 +14,11 @@ def close_ok_then_the_end(c):
 def frames_behind_close_are_ignored(c, other):
     ch = c.channel()
     name = unique()
-    c.write(codec.method_frame(0, "connection.close", reply_code=200, reply_text="bye")
-            + codec.method_frame(1, "queue.declare", queue=name) + codec.method_frame(5, "basic.qos"))
+    c.write(
+        codec.method_frame(0, "connection.close", reply_code=200, reply_text="bye")
+        + codec.method_frame(1, "queue.declare", queue=name)
+        + codec.method_frame(5, "basic.qos")
+    )
     c.wait(0, "connection.close-ok")
     other.refused(404, f"NOT_FOUND - no queue '{name}' in vhost '/'", "queue.declare", queue=name, passive=True)
 

@@ -38,7 +38,14 @@ def unknown_methods():
 
 @check
 def server_methods_from_a_client():
-    for name in "queue.declare-ok", "channel.open-ok", "basic.get-empty", "tx.select-ok", "basic.qos-ok", "exchange.bind-ok":
+    for name in (
+        "queue.declare-ok",
+        "channel.open-ok",
+        "basic.get-empty",
+        "tx.select-ok",
+        "basic.qos-ok",
+        "exchange.bind-ok",
+    ):
         c = connect()
         c.channel()
         c.send(name, 1)
@@ -53,8 +60,18 @@ def connection_methods_on_a_channel():
 
 @check
 def wrong_methods_on_channel_0():
-    for name in "queue.declare", "channel.open", "channel.close", "basic.qos", "connection.start-ok", "connection.tune-ok", \
-            "connection.open", "connection.secure-ok", "connection.start", "connection.close-ok":
+    for name in (
+        "queue.declare",
+        "channel.open",
+        "channel.close",
+        "basic.qos",
+        "connection.start-ok",
+        "connection.tune-ok",
+        "connection.open",
+        "connection.secure-ok",
+        "connection.start",
+        "connection.close-ok",
+    ):
         c = connect()
         c.send(name)
         c.closes(504, UNEXPECTED, name)

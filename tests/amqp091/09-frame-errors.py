@@ -52,7 +52,9 @@ def unknown_frame_type():
 
 @check
 def empty_method_frame():
-    declared_then(codec.frame(codec.METHOD, 1, b"")).closes(501, "FRAME_ERROR - type 1, all octets = <<>>: unknown_frame")
+    declared_then(codec.frame(codec.METHOD, 1, b"")).closes(
+        501, "FRAME_ERROR - type 1, all octets = <<>>: unknown_frame"
+    )
 
 
 @check
@@ -98,7 +100,9 @@ def header_of_another_class():
 
 @only("tokkimq")  # 3.10 waits for a length that can never be reached
 def body_longer_than_announced():
-    declared_then(PUBLISH + codec.header_frame(1, 3) + codec.frame(codec.BODY, 1, b"abcd")).closes(501, re.compile("^FRAME_ERROR"), ...)
+    declared_then(PUBLISH + codec.header_frame(1, 3) + codec.frame(codec.BODY, 1, b"abcd")).closes(
+        501, re.compile("^FRAME_ERROR"), ...
+    )
 
 
 @only("tokkimq")  # 3.10 waits for the octets; later versions refuse the header
@@ -112,14 +116,23 @@ def content_frames_on_channel_0():
     header = codec.header_frame(0, 1)
     declared_then(header).closes(505, "UNEXPECTED_FRAME - type 2, all octets = <<0,60,0,0,0,0,0,0,0,0,0,1,0,0>>")
     declared_then(codec.frame(codec.BODY, 0, b"abc")).closes(505, 'UNEXPECTED_FRAME - type 3, all octets = <<"abc">>')
-    declared_then(codec.frame(codec.HEADER, 1, b"abc")).closes(501, 'FRAME_ERROR - type 2, all octets = <<"abc">>: unknown_frame')
+    declared_then(codec.frame(codec.HEADER, 1, b"abc")).closes(
+        501, 'FRAME_ERROR - type 2, all octets = <<"abc">>: unknown_frame'
+    )
 
 
 @check
 def interleaved_channels(ch, ch2):
     q1, q2 = ch.queue(), ch2.queue()
-    frames = [[codec.method_frame(n, "basic.publish", routing_key=q), codec.header_frame(n, 4), codec.frame(codec.BODY, n, b"ab"),
-               codec.frame(codec.BODY, n, b"cd")] for n, q in ((1, q1), (2, q2))]
+    frames = [
+        [
+            codec.method_frame(n, "basic.publish", routing_key=q),
+            codec.header_frame(n, 4),
+            codec.frame(codec.BODY, n, b"ab"),
+            codec.frame(codec.BODY, n, b"cd"),
+        ]
+        for n, q in ((1, q1), (2, q2))
+    ]
     ch.c.write(b"".join(a + b for a, b in zip(*frames)))
     eq([until(lambda: ch.get(q)).body for q in (q1, q2)], [b"abcd", b"abcd"])
 
@@ -138,9 +151,18 @@ def bad_tables_in_a_method():
 @check
 def shortstr_that_is_not_utf_8():
     bad = b"\xff\xfe"
-    for name, field in (("queue.declare", "queue"), ("exchange.declare", "type"), ("queue.bind", "routing_key"), ("basic.get", "queue"),
-                        ("basic.consume", "consumer_tag"), ("basic.cancel", "consumer_tag"), ("channel.close", "reply_text")):
-        declared_then(codec.method_frame(1, name, **{field: bad})).closes(501, "FRAME_ERROR - Malformed UTF-8 in shortstr")
+    for name, field in (
+        ("queue.declare", "queue"),
+        ("exchange.declare", "type"),
+        ("queue.bind", "routing_key"),
+        ("basic.get", "queue"),
+        ("basic.consume", "consumer_tag"),
+        ("basic.cancel", "consumer_tag"),
+        ("channel.close", "reply_text"),
+    ):
+        declared_then(codec.method_frame(1, name, **{field: bad})).closes(
+            501, "FRAME_ERROR - Malformed UTF-8 in shortstr"
+        )
 
 
 main()

@@ -75,7 +75,6 @@ def crossing_close_is_answered(ch):
 
 
 @check
-
 @check
 def close_requeues_unacked(ch, ch2):
     name = ch.queue()

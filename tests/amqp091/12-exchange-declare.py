@@ -45,7 +45,14 @@ def nowait(ch):
     ch.send("exchange.declare", exchange=name, passive=True, nowait=True)
     ch.rpc("exchange.declare", exchange=name, type="topic")
     ch.quiet()
-    ch.refused(406, inequivalent(name, "type", "fanout", "topic"), "exchange.declare", exchange=name, type="fanout", nowait=True)
+    ch.refused(
+        406,
+        inequivalent(name, "type", "fanout", "topic"),
+        "exchange.declare",
+        exchange=name,
+        type="fanout",
+        nowait=True,
+    )
 
 
 @check
@@ -53,11 +60,20 @@ def other_properties_are_refused(ch):
     name = ch.exchange(unique(), "direct")
     ch.refused(406, inequivalent(name, "type", "fanout", "direct"), "exchange.declare", exchange=name, type="fanout")
     for flag in "durable", "auto_delete", "internal":
-        ch.refused(406, inequivalent(name, flag, "true", "false"), "exchange.declare", exchange=name, type="direct", **{flag: True})
+        ch.refused(
+            406,
+            inequivalent(name, flag, "true", "false"),
+            "exchange.declare",
+            exchange=name,
+            type="direct",
+            **{flag: True},
+        )
     name = ch.exchange(unique(), "direct", durable=True, auto_delete=True, internal=True)
     for flag in "durable", "auto_delete", "internal":
         flags = {"durable": True, "auto_delete": True, "internal": True, flag: False}
-        ch.refused(406, inequivalent(name, flag, "false", "true"), "exchange.declare", exchange=name, type="direct", **flags)
+        ch.refused(
+            406, inequivalent(name, flag, "false", "true"), "exchange.declare", exchange=name, type="direct", **flags
+        )
     ch.rpc("exchange.delete", exchange=name)
 
 
@@ -73,9 +89,17 @@ def unknown_type(ch):
     for kind in "nonsense", "directly", "x-" + unique():
         name = unique()
         if TOKKI:
-            ch.refused(406, f"PRECONDITION_FAILED - unknown exchange type '{kind}'", "exchange.declare", exchange=name, type=kind)
+            ch.refused(
+                406,
+                f"PRECONDITION_FAILED - unknown exchange type '{kind}'",
+                "exchange.declare",
+                exchange=name,
+                type=kind,
+            )
         else:
-            connect().channel().kills(503, f"COMMAND_INVALID - unknown exchange type '{kind}'", "exchange.declare", exchange=name, type=kind)
+            connect().channel().kills(
+                503, f"COMMAND_INVALID - unknown exchange type '{kind}'", "exchange.declare", exchange=name, type=kind
+            )
 
 
 @check
@@ -91,7 +115,9 @@ def empty_type(ch):
 def unknown_type_on_an_existing_name(ch):
     name = ch.exchange(unique())
     if TOKKI:
-        ch.refused(406, "PRECONDITION_FAILED - unknown exchange type 'nope'", "exchange.declare", exchange=name, type="nope")
+        ch.refused(
+            406, "PRECONDITION_FAILED - unknown exchange type 'nope'", "exchange.declare", exchange=name, type="nope"
+        )
     else:
         ch.kills(503, "COMMAND_INVALID - unknown exchange type 'nope'", "exchange.declare", exchange=name, type="nope")
 
@@ -114,7 +140,13 @@ def reserved_names(ch):
 
 @check
 def existing_reserved_name_is_compared(ch):
-    ch.refused(406, inequivalent("amq.direct", "durable", "false", "true"), "exchange.declare", exchange="amq.direct", type="direct")
+    ch.refused(
+        406,
+        inequivalent("amq.direct", "durable", "false", "true"),
+        "exchange.declare",
+        exchange="amq.direct",
+        type="direct",
+    )
 
 
 @check
@@ -140,7 +172,9 @@ def other_connections_see_it_at_once(ch, other):
         name = ch.exchange(unique())
         other.rpc("exchange.declare", exchange=name, passive=True)
         other.rpc("exchange.delete", exchange=name)
-        ch.refused(404, f"NOT_FOUND - no exchange '{name}' in vhost '/'", "exchange.declare", exchange=name, passive=True)
+        ch.refused(
+            404, f"NOT_FOUND - no exchange '{name}' in vhost '/'", "exchange.declare", exchange=name, passive=True
+        )
 
 
 main()

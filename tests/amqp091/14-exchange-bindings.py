@@ -19,7 +19,12 @@ def chain(ch):
 
 @check
 def each_type_judges_the_key(ch):
-    topic, fanout, direct, queue = ch.exchange(unique(), "topic"), ch.exchange(unique(), "fanout"), ch.exchange(unique()), ch.queue()
+    topic, fanout, direct, queue = (
+        ch.exchange(unique(), "topic"),
+        ch.exchange(unique(), "fanout"),
+        ch.exchange(unique()),
+        ch.queue(),
+    )
     ch.rpc("exchange.bind", source=topic, destination=fanout, routing_key="a.#")
     ch.rpc("exchange.bind", source=fanout, destination=direct, routing_key="ignored")
     ch.bind(queue, direct, "a.b")

@@ -73,7 +73,11 @@ def being_a_destination_does_not_count(ch):
 
 @check
 def auto_delete_cascades(ch):
-    a, b, queue = ch.exchange(unique(), "fanout", auto_delete=True), ch.exchange(unique(), "fanout", auto_delete=True), ch.queue()
+    a, b, queue = (
+        ch.exchange(unique(), "fanout", auto_delete=True),
+        ch.exchange(unique(), "fanout", auto_delete=True),
+        ch.queue(),
+    )
     ch.rpc("exchange.bind", source=a, destination=b)
     ch.bind(queue, b)
     ch.rpc("queue.unbind", queue=queue, exchange=b)

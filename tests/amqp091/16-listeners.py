@@ -36,7 +36,10 @@ def guest_from_outside():
     c = Connection(host=address)
     c.start()
     c.start_ok()
-    c.closes(403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile.")
+    c.closes(
+        403,
+        "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile.",
+    )
 
 
 main()

@@ -25,7 +25,9 @@ def counts(ch):
 @check
 def passive(ch, other):
     name = other.queue(unique(), exclusive=False, auto_delete=True)
-    ok = ch.rpc("queue.declare", queue=name, passive=True, durable=True, auto_delete=False, arguments={"x-expires": "nonsense"})
+    ok = ch.rpc(
+        "queue.declare", queue=name, passive=True, durable=True, auto_delete=False, arguments={"x-expires": "nonsense"}
+    )
     eq((ok.queue, ok.message_count, ok.consumer_count), (name, 0, 0))
     ch.refused(404, missing("nope"), "queue.declare", queue="nope", passive=True)
     ch.refused(404, missing("amq.nope"), "queue.declare", queue="amq.nope", passive=True)
@@ -65,13 +67,21 @@ def server_named_with_nowait(ch):
 def redeclare_of_a_server_name(ch):
     name = ch.queue()
     eq(ch.count(name), 0)
-    ch.refused(403, f"ACCESS_REFUSED - queue name '{name}' contains reserved prefix 'amq.*'", "queue.declare", queue=name, exclusive=True)
+    ch.refused(
+        403,
+        f"ACCESS_REFUSED - queue name '{name}' contains reserved prefix 'amq.*'",
+        "queue.declare",
+        queue=name,
+        exclusive=True,
+    )
 
 
 @check
 def reserved_names(ch):
     for name in "amq.x", "amq.gen-mine", "amq.":
-        ch.refused(403, f"ACCESS_REFUSED - queue name '{name}' contains reserved prefix 'amq.*'", "queue.declare", queue=name)
+        ch.refused(
+            403, f"ACCESS_REFUSED - queue name '{name}' contains reserved prefix 'amq.*'", "queue.declare", queue=name
+        )
 
 
 @check

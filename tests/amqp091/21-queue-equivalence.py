@@ -8,8 +8,10 @@ def inequivalent(name, arg, received, current):
 
 
 def locked(name):
-    return (f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{name}' in vhost '/'. It could be originally declared on "
-            "another connection or the exclusive property value does not match that of the original declaration.")
+    return (
+        f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{name}' in vhost '/'. It could be originally declared on "
+        "another connection or the exclusive property value does not match that of the original declaration."
+    )
 
 
 @check
@@ -49,15 +51,38 @@ def arguments_differ(ch):
     name = ch.queue(unique(), arguments={"x-message-ttl": 1000})
     ch.queue(name, arguments={"x-message-ttl": Tagged("l", 1000)})
     ch.queue(name, arguments={"x-message-ttl": Tagged("s", 1000), "x-unknown": 1})
-    ch.refused(406, inequivalent(name, "x-message-ttl", "'1001'", "'1000'"),
-               "queue.declare", queue=name, exclusive=True, arguments={"x-message-ttl": 1001})
-    ch.refused(406, inequivalent(name, "x-message-ttl", "none", "the value '1000' of type 'signedint'"),
-               "queue.declare", queue=name, exclusive=True)
+    ch.refused(
+        406,
+        inequivalent(name, "x-message-ttl", "'1001'", "'1000'"),
+        "queue.declare",
+        queue=name,
+        exclusive=True,
+        arguments={"x-message-ttl": 1001},
+    )
+    ch.refused(
+        406,
+        inequivalent(name, "x-message-ttl", "none", "the value '1000' of type 'signedint'"),
+        "queue.declare",
+        queue=name,
+        exclusive=True,
+    )
     name = ch.queue(unique())
-    ch.refused(406, inequivalent(name, "x-message-ttl", "the value '10' of type 'long'", "none"),
-               "queue.declare", queue=name, exclusive=True, arguments={"x-message-ttl": Tagged("l", 10)})
-    ch.refused(406, inequivalent(name, "x-expires", "the value '10000' of type 'signedint'", "none"),
-               "queue.declare", queue=name, exclusive=True, arguments={"x-expires": 10000})
+    ch.refused(
+        406,
+        inequivalent(name, "x-message-ttl", "the value '10' of type 'long'", "none"),
+        "queue.declare",
+        queue=name,
+        exclusive=True,
+        arguments={"x-message-ttl": Tagged("l", 10)},
+    )
+    ch.refused(
+        406,
+        inequivalent(name, "x-expires", "the value '10000' of type 'signedint'", "none"),
+        "queue.declare",
+        queue=name,
+        exclusive=True,
+        arguments={"x-expires": 10000},
+    )
 
 
 @check

@@ -4,7 +4,9 @@ from harness import *
 
 
 def invalid(name, arg, why):
-    return re.compile("^" + re.escape(f"PRECONDITION_FAILED - invalid arg '{arg}' for queue '{name}' in vhost '/': {why}") + "$")
+    return re.compile(
+        "^" + re.escape(f"PRECONDITION_FAILED - invalid arg '{arg}' for queue '{name}' in vhost '/': {why}") + "$"
+    )
 
 
 def bad(ch, arg, value, why):
@@ -35,8 +37,14 @@ def x_message_ttl(ch):
 
 @check
 def every_type_has_its_name(ch):
-    for value, kind in ((None, "void"), ([1], "array"), ({"a": 1}, "table"), (Tagged("f", 1.0), "float"),
-                        (Tagged("T", 1), "timestamp"), (Tagged("D", (1, 2)), "decimal")):
+    for value, kind in (
+        (None, "void"),
+        ([1], "array"),
+        ({"a": 1}, "table"),
+        (Tagged("f", 1.0), "float"),
+        (Tagged("T", 1), "timestamp"),
+        (Tagged("D", (1, 2)), "decimal"),
+    ):
         bad(ch, "x-message-ttl", value, f'"expected integer, got {kind}"')
 
 
@@ -51,36 +59,67 @@ def unknown_arguments_are_taken(ch):
     ch.queue(unique(), arguments={"x-what": {"nested": [1, "two", None]}, "y": 1.5})
 
 
-LATER = {"x-dead-letter-exchange": "amq.fanout", "x-max-length": 10, "x-max-length-bytes": 1000, "x-overflow": "reject-publish",
-         "x-max-priority": 5, "x-single-active-consumer": True}
+LATER = {
+    "x-dead-letter-exchange": "amq.fanout",
+    "x-max-length": 10,
+    "x-max-length-bytes": 1000,
+    "x-overflow": "reject-publish",
+    "x-max-priority": 5,
+    "x-single-active-consumer": True,
+}
 
 
 @only("tokkimq")
 def arguments_of_later_features(ch):
     for arg, value in LATER.items():
-        close = connect().channel().kills(540, re.compile("^NOT_IMPLEMENTED - .*" + re.escape(arg)), "queue.declare", queue=unique(),
-                                          arguments={arg: value})
+        close = (
+            connect()
+            .channel()
+            .kills(
+                540,
+                re.compile("^NOT_IMPLEMENTED - .*" + re.escape(arg)),
+                "queue.declare",
+                queue=unique(),
+                arguments={arg: value},
+            )
+        )
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "k"}
-    connect().channel().kills(540, re.compile("^NOT_IMPLEMENTED - .*x-dead-letter-"), "queue.declare", queue=unique(), arguments=arguments)
+    connect().channel().kills(
+        540, re.compile("^NOT_IMPLEMENTED - .*x-dead-letter-"), "queue.declare", queue=unique(), arguments=arguments
+    )
 
 
 @only("tokkimq")
 def queue_types_of_later_features():
     for kind in "quorum", "stream":
-        connect().channel().kills(540, re.compile("^NOT_IMPLEMENTED - .*x-queue-type"), "queue.declare", queue=unique(), durable=True,
-                                  arguments={"x-queue-type": kind})
+        connect().channel().kills(
+            540,
+            re.compile("^NOT_IMPLEMENTED - .*x-queue-type"),
+            "queue.declare",
+            queue=unique(),
+            durable=True,
+            arguments={"x-queue-type": kind},
+        )
 
 
 @only("tokkimq")
 def alternate_exchange_is_a_later_feature():
-    connect().channel().kills(540, re.compile("^NOT_IMPLEMENTED - .*alternate-exchange"), "exchange.declare", exchange=unique(),
-                              type="fanout", arguments={"alternate-exchange": "amq.fanout"})
+    connect().channel().kills(
+        540,
+        re.compile("^NOT_IMPLEMENTED - .*alternate-exchange"),
+        "exchange.declare",
+        exchange=unique(),
+        type="fanout",
+        arguments={"alternate-exchange": "amq.fanout"},
+    )
 
 
 @only("tokkimq")
 def a_refused_argument_creates_nothing(ch):
     name = unique()
-    connect().channel().kills(540, re.compile("x-max-length"), "queue.declare", queue=name, arguments={"x-max-length": 1})
+    connect().channel().kills(
+        540, re.compile("x-max-length"), "queue.declare", queue=name, arguments={"x-max-length": 1}
+    )
     ch.refused(404, f"NOT_FOUND - no queue '{name}' in vhost '/'", "queue.declare", queue=name, passive=True)
 
 

@@ -4,8 +4,10 @@ from harness import *
 
 
 def locked(name):
-    return (f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{name}' in vhost '/'. It could be originally declared on "
-            "another connection or the exclusive property value does not match that of the original declaration.")
+    return (
+        f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{name}' in vhost '/'. It could be originally declared on "
+        "another connection or the exclusive property value does not match that of the original declaration."
+    )
 
 
 @check

@@ -36,14 +36,18 @@ def delete_nowait(ch):
 def if_unused(ch):
     name = filled(ch, 0)
     ch.consume(name, "c")
-    ch.refused(406, f"PRECONDITION_FAILED - queue '{name}' in vhost '/' in use", "queue.delete", queue=name, if_unused=True)
+    ch.refused(
+        406, f"PRECONDITION_FAILED - queue '{name}' in vhost '/' in use", "queue.delete", queue=name, if_unused=True
+    )
     eq(ch.rpc("queue.delete", queue=name, if_unused=True).message_count, 0)
 
 
 @check
 def if_empty(ch):
     name = filled(ch, 1)
-    ch.refused(406, f"PRECONDITION_FAILED - queue '{name}' in vhost '/' not empty", "queue.delete", queue=name, if_empty=True)
+    ch.refused(
+        406, f"PRECONDITION_FAILED - queue '{name}' in vhost '/' not empty", "queue.delete", queue=name, if_empty=True
+    )
     ch.get(name)
     eq(ch.rpc("queue.delete", queue=name, if_empty=True).message_count, 0)
 

@@ -46,7 +46,9 @@ def nowait(ch):
     ch.send("queue.bind", queue=queue, exchange=name, routing_key="k", nowait=True)
     assert routed(ch, name, "k")
     ch.quiet()
-    ch.refused(404, "NOT_FOUND - no exchange 'nope' in vhost '/'", "queue.bind", queue=queue, exchange="nope", nowait=True)
+    ch.refused(
+        404, "NOT_FOUND - no exchange 'nope' in vhost '/'", "queue.bind", queue=queue, exchange="nope", nowait=True
+    )
 
 
 @check

@@ -52,7 +52,9 @@ def its_bindings_go_too(ch):
     exchange = ch.exchange(unique(), "fanout", auto_delete=True)
     ch.bind(name, exchange)
     until(lambda: not exists(ch, name))
-    ch.refused(404, f"NOT_FOUND - no exchange '{exchange}' in vhost '/'", "exchange.declare", exchange=exchange, passive=True)
+    ch.refused(
+        404, f"NOT_FOUND - no exchange '{exchange}' in vhost '/'", "exchange.declare", exchange=exchange, passive=True
+    )
 
 
 main()

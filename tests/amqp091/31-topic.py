@@ -3,8 +3,37 @@
 from harness import *
 from routing import Routes
 
-PATTERNS = ["", "#", "*", "*.*", "#.#", "*.#", "#.*", "a", "a.b", "a.*", "*.b", "a.#", "#.b", "a.#.b", "a.*.b", "#.a.#", "*.a.*", "a..b", ".",
-            "a.", ".a", "a.#.#", "#.*.#", "a*", "a.b*", "##", "*.*.*", "#.a.*.b", "A"]
+PATTERNS = [
+    "",
+    "#",
+    "*",
+    "*.*",
+    "#.#",
+    "*.#",
+    "#.*",
+    "a",
+    "a.b",
+    "a.*",
+    "*.b",
+    "a.#",
+    "#.b",
+    "a.#.b",
+    "a.*.b",
+    "#.a.#",
+    "*.a.*",
+    "a..b",
+    ".",
+    "a.",
+    ".a",
+    "a.#.#",
+    "#.*.#",
+    "a*",
+    "a.b*",
+    "##",
+    "*.*.*",
+    "#.a.*.b",
+    "A",
+]
 
 
 def matches(pattern, key):
@@ -20,8 +49,38 @@ def words(text):
     return text.split(".") if text else []
 
 
-KEYS = ["", "a", "b", "A", "aa", "a.b", "a.c", "b.a", "a.b.c", "a.x.b", "a.x.y.b", "x.a", "x.a.y", "..", ".", "a.", ".a", "a..b", "a.*", "#", "*", "a*",
-        "a.b*", "##", "x.a.y.b", "a.a", "a.a.a", "...", "a.b.a.b", "long." * 40 + "end"]
+KEYS = [
+    "",
+    "a",
+    "b",
+    "A",
+    "aa",
+    "a.b",
+    "a.c",
+    "b.a",
+    "a.b.c",
+    "a.x.b",
+    "a.x.y.b",
+    "x.a",
+    "x.a.y",
+    "..",
+    ".",
+    "a.",
+    ".a",
+    "a..b",
+    "a.*",
+    "#",
+    "*",
+    "a*",
+    "a.b*",
+    "##",
+    "x.a.y.b",
+    "a.a",
+    "a.a.a",
+    "...",
+    "a.b.a.b",
+    "long." * 40 + "end",
+]
 
 
 @check
@@ -59,8 +118,19 @@ def a_thousand_patterns(ch):
     routes = Routes(ch, "topic")
     queue = ch.queue()
     routes.queues["q"] = queue
-    ch.c.write(b"".join(codec.method_frame(1, "queue.bind", queue=queue, exchange=routes.exchange, nowait=True,
-                                           routing_key=f"sensor.{i}.*.temperature") for i in range(1000)))
+    ch.c.write(
+        b"".join(
+            codec.method_frame(
+                1,
+                "queue.bind",
+                queue=queue,
+                exchange=routes.exchange,
+                nowait=True,
+                routing_key=f"sensor.{i}.*.temperature",
+            )
+            for i in range(1000)
+        )
+    )
     for i in 0, 1, 500, 999:
         routes.check({"q"}, f"sensor.{i}.x.temperature")
     routes.check(set(), "sensor.1000.x.temperature")

@@ -61,9 +61,23 @@ def x_keys_count_only_with_x(ch):
 EQUAL = [
     [Tagged(tag, 7) for tag in "bBsuIilLTfd"],
     [-1, Tagged("d", -1.0), Tagged("l", -1)],
-    [True], [False], [0, 0.0], [1], ["7", Tagged("x", b"7")], [""], ["true"],
-    [Tagged("D", (0, 7))], [Tagged("D", (1, 70))],
-    [{"a": 1}], [{"a": Tagged("l", 1)}], [{"a": 2}], [[1]], [[1, 2]], [{}, []], [0.1], [Tagged("f", 0.5), 0.5],
+    [True],
+    [False],
+    [0, 0.0],
+    [1],
+    ["7", Tagged("x", b"7")],
+    [""],
+    ["true"],
+    [Tagged("D", (0, 7))],
+    [Tagged("D", (1, 70))],
+    [{"a": 1}],
+    [{"a": Tagged("l", 1)}],
+    [{"a": 2}],
+    [[1]],
+    [[1, 2]],
+    [{}, []],
+    [0.1],
+    [Tagged("f", 0.5), 0.5],
 ]
 
 
@@ -82,10 +96,21 @@ def what_values_are_equal(ch):
 def invalid_x_match(ch):
     queue = ch.queue()
     expected = "expected all, any, all-with-x, or any-with-x"
-    for value, what in (("some", 'value <<"some">>; ' + expected), ("", "value <<>>; " + expected), ("ALL", 'value <<"ALL">>; ' + expected),
-                        (1, "type signedint (value 1); expected longstr"), (True, "type bool (value true); expected longstr")):
-        ch.refused(406, "PRECONDITION_FAILED - Invalid x-match field " + what, "queue.bind", queue=queue, exchange="amq.headers",
-                   arguments={"x-match": value})
+    for value, what in (
+        ("some", 'value <<"some">>; ' + expected),
+        ("", "value <<>>; " + expected),
+        ("ALL", 'value <<"ALL">>; ' + expected),
+        (1, "type signedint (value 1); expected longstr"),
+        (True, "type bool (value true); expected longstr"),
+    ):
+        ch.refused(
+            406,
+            "PRECONDITION_FAILED - Invalid x-match field " + what,
+            "queue.bind",
+            queue=queue,
+            exchange="amq.headers",
+            arguments={"x-match": value},
+        )
 
 
 @check

@@ -2,14 +2,23 @@
 # mandatory: unroutable messages come back whole, before their confirm. immediate is not implemented.
 from harness import *
 
-PROPS = {"content_type": "text/plain", "headers": {"a": 1, "n": {"x": [1, "2"]}}, "delivery_mode": 2, "priority": 3, "message_id": "m"}
+PROPS = {
+    "content_type": "text/plain",
+    "headers": {"a": 1, "n": {"x": [1, "2"]}},
+    "delivery_mode": 2,
+    "priority": 3,
+    "message_id": "m",
+}
 
 
 @check
 def returned_whole(ch):
     ch.publish("amq.direct", "nowhere", "hello", PROPS, mandatory=True)
     got = ch.wait("basic.return")
-    eq((got.reply_code, got.reply_text, got.exchange, got.routing_key, got.body), (312, "NO_ROUTE", "amq.direct", "nowhere", b"hello"))
+    eq(
+        (got.reply_code, got.reply_text, got.exchange, got.routing_key, got.body),
+        (312, "NO_ROUTE", "amq.direct", "nowhere", b"hello"),
+    )
     eq(got.props, PROPS)
 
 

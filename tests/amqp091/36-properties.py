@@ -4,14 +4,46 @@ import struct
 
 from harness import *
 
-ALL = {"content_type": "text/plain", "content_encoding": "gzip", "headers": {"k": "v"}, "delivery_mode": 2, "priority": 255,
-       "correlation_id": "c" * 255, "reply_to": "back", "expiration": "60000", "message_id": "", "timestamp": 2**63 + 5, "type": "t",
-       "user_id": "guest", "app_id": "ünï", "cluster_id": "cluster"}
+ALL = {
+    "content_type": "text/plain",
+    "content_encoding": "gzip",
+    "headers": {"k": "v"},
+    "delivery_mode": 2,
+    "priority": 255,
+    "correlation_id": "c" * 255,
+    "reply_to": "back",
+    "expiration": "60000",
+    "message_id": "",
+    "timestamp": 2**63 + 5,
+    "type": "t",
+    "user_id": "guest",
+    "app_id": "ünï",
+    "cluster_id": "cluster",
+}
 TABLE = {
-    "t": True, "b": Tagged("b", -128), "B": Tagged("B", 255), "s": Tagged("s", -32768), "u": Tagged("u", 65535), "I": Tagged("I", -2**31),
-    "i": Tagged("i", 2**32 - 1), "l": Tagged("l", -2**63), "f": Tagged("f", 0.5), "d": Tagged("d", -1e300), "D": Tagged("D", (3, 12345)),
-    "S": Tagged("S", "text"), "S0": Tagged("S", ""), "SB": Tagged("S", b"\xff\x00"), "A": [], "A2": [1, "x", [None, {"y": 2.5}]],
-    "T": Tagged("T", 2**40), "F": {}, "F2": {"deep": {"er": {"est": Tagged("x", b"\x00\x01")}}}, "V": None, "x": Tagged("x", b"\x00\xff"), "": "empty name", "n" * 255: 1,
+    "t": True,
+    "b": Tagged("b", -128),
+    "B": Tagged("B", 255),
+    "s": Tagged("s", -32768),
+    "u": Tagged("u", 65535),
+    "I": Tagged("I", -(2**31)),
+    "i": Tagged("i", 2**32 - 1),
+    "l": Tagged("l", -(2**63)),
+    "f": Tagged("f", 0.5),
+    "d": Tagged("d", -1e300),
+    "D": Tagged("D", (3, 12345)),
+    "S": Tagged("S", "text"),
+    "S0": Tagged("S", ""),
+    "SB": Tagged("S", b"\xff\x00"),
+    "A": [],
+    "A2": [1, "x", [None, {"y": 2.5}]],
+    "T": Tagged("T", 2**40),
+    "F": {},
+    "F2": {"deep": {"er": {"est": Tagged("x", b"\x00\x01")}}},
+    "V": None,
+    "x": Tagged("x", b"\x00\xff"),
+    "": "empty name",
+    "n" * 255: 1,
 }
 
 
@@ -84,7 +116,11 @@ def properties_survive_requeue_and_consume(ch):
 @check
 def user_id_must_be_true(ch):
     ch.publish("", "x", "x", {"user_id": "somebody"})
-    ch.closed(406, "PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was 'guest'", "basic.publish")
+    ch.closed(
+        406,
+        "PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was 'guest'",
+        "basic.publish",
+    )
 
 
 def broken(ch, raw):

@@ -29,7 +29,7 @@ def an_empty_body_has_no_body_frame(ch):
 def publisher_cuts_as_it_likes(ch):
     queue, body = ch.queue(), pattern(1000)
     for step in 1, 7, 999:
-        frames = [codec.frame(codec.BODY, 1, body[i:i + step]) for i in range(0, len(body), step)]
+        frames = [codec.frame(codec.BODY, 1, body[i : i + step]) for i in range(0, len(body), step)]
         ch.send("basic.publish", routing_key=queue)
         ch.c.write(codec.header_frame(1, len(body)) + b"".join(frames))
         eq(until(lambda: ch.get(queue)).body, body)
@@ -40,7 +40,9 @@ def empty_body_frames_in_between(ch):
     queue = ch.queue()
     ch.send("basic.publish", routing_key=queue)
     empty = codec.frame(codec.BODY, 1, b"")
-    ch.c.write(codec.header_frame(1, 2) + empty + codec.frame(codec.BODY, 1, b"a") + empty + codec.frame(codec.BODY, 1, b"b"))
+    ch.c.write(
+        codec.header_frame(1, 2) + empty + codec.frame(codec.BODY, 1, b"a") + empty + codec.frame(codec.BODY, 1, b"b")
+    )
     eq(until(lambda: ch.get(queue)).body, b"ab")
 
 
@@ -82,8 +84,10 @@ def contents_of_many_channels_at_once(c):
     frames = []
     for n in range(2, 42):
         c.channel(n)
-        frames.append([codec.method_frame(n, "basic.publish", routing_key=queue), codec.header_frame(n, 6)]
-                      + [codec.frame(codec.BODY, n, b"%02d" % n)] * 3)
+        frames.append(
+            [codec.method_frame(n, "basic.publish", routing_key=queue), codec.header_frame(n, 6)]
+            + [codec.frame(codec.BODY, n, b"%02d" % n)] * 3
+        )
     c.write(b"".join(b"".join(step) for step in zip(*frames)))
     ch = Channel(c, 1)
     until(lambda: ch.count(queue) == 40)

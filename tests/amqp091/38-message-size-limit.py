@@ -27,7 +27,11 @@ def at_the_limit(ch):
 def one_more(ch):
     queue = ch.queue()
     publish(ch, queue, LIMIT + 1)
-    ch.closed(406, re.compile(r"^PRECONDITION_FAILED - message size 134217729 is larger than (configured )?max size 134217728$"), "basic.publish")
+    ch.closed(
+        406,
+        re.compile(r"^PRECONDITION_FAILED - message size 134217729 is larger than (configured )?max size 134217728$"),
+        "basic.publish",
+    )
     eq(ch.count(queue), 0)
 
 

@@ -17,8 +17,10 @@ def in_order_with_counts(ch):
     queue = filled(ch, 5)
     for i in range(5):
         got = ch.get(queue)
-        eq((got.body, got.message_count, got.delivery_tag, got.redelivered, got.exchange, got.routing_key),
-           (b"%d" % i, 4 - i, i + 1, False, "", queue))
+        eq(
+            (got.body, got.message_count, got.delivery_tag, got.redelivered, got.exchange, got.routing_key),
+            (b"%d" % i, 4 - i, i + 1, False, "", queue),
+        )
     eq(ch.rpc("basic.get", queue=queue).cluster_id, "")
 
 

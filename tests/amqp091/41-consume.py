@@ -14,8 +14,10 @@ def deliveries_in_order(ch, ch2):
         ch.publish("", queue, f"after {i}")
     for i in range(100):
         got = ch2.delivery()
-        eq((got.body.decode(), got.delivery_tag, got.consumer_tag, got.redelivered, got.exchange, got.routing_key),
-           (f"{'before' if i < 50 else 'after'} {i % 50}", i + 1, "mine", False, "", queue))
+        eq(
+            (got.body.decode(), got.delivery_tag, got.consumer_tag, got.redelivered, got.exchange, got.routing_key),
+            (f"{'before' if i < 50 else 'after'} {i % 50}", i + 1, "mine", False, "", queue),
+        )
 
 
 @check
@@ -93,7 +95,13 @@ def exclusive_consumer(ch, ch2):
 def exclusive_needs_to_be_first(ch, ch2):
     queue = ch.queue()
     ch.consume(queue, "first")
-    ch2.refused(403, f"ACCESS_REFUSED - queue '{queue}' in vhost '/' in exclusive use", "basic.consume", queue=queue, exclusive=True)
+    ch2.refused(
+        403,
+        f"ACCESS_REFUSED - queue '{queue}' in vhost '/' in exclusive use",
+        "basic.consume",
+        queue=queue,
+        exclusive=True,
+    )
     ch.publish("", queue, "x")
     ch.delivery()
 

@@ -12,8 +12,10 @@ def all_unacked_come_again(ch):
     ch.deliveries(5)
     ch.ack(2)
     ch.rpc("basic.recover", requeue=True)
-    eq([(m.body, m.redelivered, m.delivery_tag) for m in ch.deliveries(4)],
-       [(b"%d" % i, True, tag) for i, tag in zip((0, 2, 3, 4), (6, 7, 8, 9))])
+    eq(
+        [(m.body, m.redelivered, m.delivery_tag) for m in ch.deliveries(4)],
+        [(b"%d" % i, True, tag) for i, tag in zip((0, 2, 3, 4), (6, 7, 8, 9))],
+    )
 
 
 @check

@@ -28,8 +28,10 @@ def question_and_answer(ch, other):
         other.publish("", reply_to, str(i), {"correlation_id": "7", "headers": {"n": i}})
     for i in range(3):
         got = ch.delivery()
-        eq((got.consumer_tag, got.exchange, got.routing_key, got.redelivered, got.body, got.props),
-           ("replies", "", reply_to, False, b"%d" % i, {"correlation_id": "7", "headers": {"n": i}}))
+        eq(
+            (got.consumer_tag, got.exchange, got.routing_key, got.redelivered, got.body, got.props),
+            ("replies", "", reply_to, False, b"%d" % i, {"correlation_id": "7", "headers": {"n": i}}),
+        )
     ch.rpc("queue.delete", queue=queue)
 
 
@@ -171,7 +173,9 @@ def thousand_questions(ch, other):
         ch.publish("", queue, str(i), {"reply_to": PSEUDO, "correlation_id": str(i)})
     for _ in range(1000):
         question = other.delivery()
-        other.publish("", question.props["reply_to"], question.body, {"correlation_id": question.props["correlation_id"]})
+        other.publish(
+            "", question.props["reply_to"], question.body, {"correlation_id": question.props["correlation_id"]}
+        )
     eq([ch.delivery().body for _ in range(1000)], [b"%d" % i for i in range(1000)])
 
 

@@ -111,9 +111,16 @@ def unacked_do_not_expire(ch):
 @check
 def bad_values(ch):
     queue = ch.queue()
-    for value, why in (("abc", "no_integer"), ("", "no_integer"), ("1.5", '{leftover_string,".5"}'), ("10x", '{leftover_string,"x"}'),
-                       ("-1", "{value_negative,-1}"), ("315360000001", "{value_too_large,315360000001}"), (" 1", "no_integer"),
-                       ("1 ", '{leftover_string," "}')):
+    for value, why in (
+        ("abc", "no_integer"),
+        ("", "no_integer"),
+        ("1.5", '{leftover_string,".5"}'),
+        ("10x", '{leftover_string,"x"}'),
+        ("-1", "{value_negative,-1}"),
+        ("315360000001", "{value_too_large,315360000001}"),
+        (" 1", "no_integer"),
+        ("1 ", '{leftover_string," "}'),
+    ):
         ch.publish("", queue, "x", {"expiration": value})
         ch.closed(406, f"{PREFIX}'{value}': {why}", "basic.publish")
     eq(ch.count(queue), 0)

@@ -14,7 +14,13 @@ def what_one_was_told_holds_for_the_other(ch, other):
         eq(got.body, b"%d" % i)
         ch.ack(got.delivery_tag)
         ch.rpc("queue.unbind", queue=queue, exchange=exchange)
-        other.refused(404, f"NOT_FOUND - no exchange '{exchange}' in vhost '/'", "exchange.declare", exchange=exchange, passive=True)
+        other.refused(
+            404,
+            f"NOT_FOUND - no exchange '{exchange}' in vhost '/'",
+            "exchange.declare",
+            exchange=exchange,
+            passive=True,
+        )
         other.rpc("queue.delete", queue=queue)
 
 

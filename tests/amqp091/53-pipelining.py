@@ -5,11 +5,19 @@ from harness import *
 
 def script(name, channel=1):
     """Declare, bind, publish, get, delete, in one go."""
-    frames = [("queue.declare", {"queue": name, "exclusive": True}), ("queue.bind", {"queue": name, "exchange": "amq.direct", "routing_key": name}),
-              ("basic.publish", {"exchange": "amq.direct", "routing_key": name}), ("queue.purge", {"queue": name}),
-              ("basic.get", {"queue": name}), ("queue.delete", {"queue": name})]
-    raw = b"".join(codec.method_frame(channel, m, **args) + (codec.content_frames(channel, b"body") if m == "basic.publish" else b"")
-                   for m, args in frames)
+    frames = [
+        ("queue.declare", {"queue": name, "exclusive": True}),
+        ("queue.bind", {"queue": name, "exchange": "amq.direct", "routing_key": name}),
+        ("basic.publish", {"exchange": "amq.direct", "routing_key": name}),
+        ("queue.purge", {"queue": name}),
+        ("basic.get", {"queue": name}),
+        ("queue.delete", {"queue": name}),
+    ]
+    raw = b"".join(
+        codec.method_frame(channel, m, **args)
+        + (codec.content_frames(channel, b"body") if m == "basic.publish" else b"")
+        for m, args in frames
+    )
     return raw, ["queue.declare-ok", "queue.bind-ok", "queue.purge-ok", "basic.get-empty", "queue.delete-ok"]
 
 
@@ -24,7 +32,7 @@ def in_one_write(ch):
 def octet_by_octet(ch):
     raw, answers = script(unique())
     for i in range(len(raw)):
-        ch.c.write(raw[i:i + 1])
+        ch.c.write(raw[i : i + 1])
     eq([ch.wait().name for _ in range(5)], answers)
 
 
@@ -34,7 +42,7 @@ def in_odd_pieces(ch):
     raw *= 20
     at, step = 0, 1
     while at < len(raw):
-        ch.c.write(raw[at:at + step])
+        ch.c.write(raw[at : at + step])
         at, step = at + step, step * 7 % 113
     eq([ch.wait().name for _ in range(100)], answers * 20)
 
@@ -43,10 +51,14 @@ def in_odd_pieces(ch):
 def handshake_and_all_in_one_write():
     c = Connection()
     raw, answers = script(unique())
-    c.write(codec.PROTOCOL_HEADER
-            + codec.method_frame(0, "connection.start-ok", mechanism="PLAIN", response="\0guest\0guest", locale="en_US")
-            + codec.method_frame(0, "connection.tune-ok", channel_max=2047, frame_max=131072)
-            + codec.method_frame(0, "connection.open", virtual_host="/") + codec.method_frame(1, "channel.open") + raw)
+    c.write(
+        codec.PROTOCOL_HEADER
+        + codec.method_frame(0, "connection.start-ok", mechanism="PLAIN", response="\0guest\0guest", locale="en_US")
+        + codec.method_frame(0, "connection.tune-ok", channel_max=2047, frame_max=131072)
+        + codec.method_frame(0, "connection.open", virtual_host="/")
+        + codec.method_frame(1, "channel.open")
+        + raw
+    )
     for name in "connection.start", "connection.tune", "connection.open-ok":
         c.wait(0, name)
     eq([c.wait(1).name for _ in range(6)], ["channel.open-ok"] + answers)

@@ -19,7 +19,9 @@ def publish_and_consume():
         ch.confirm_delivery()
         queue = ch.queue_declare("", exclusive=True).method.queue
         for i in range(100):
-            ch.basic_publish("", queue, b"%d" % i, pika.BasicProperties(delivery_mode=2, headers={"i": i}), mandatory=True)
+            ch.basic_publish(
+                "", queue, b"%d" % i, pika.BasicProperties(delivery_mode=2, headers={"i": i}), mandatory=True
+            )
         ch.basic_qos(prefetch_count=10)
         got = []
         for method, props, body in ch.consume(queue, inactivity_timeout=PATIENCE):

@@ -23,7 +23,11 @@ def stages():
     c.wait(0, "connection.tune")
     yield c
     yield connect()
-    for raw in b"", codec.method_frame(1, "basic.publish"), codec.method_frame(1, "basic.publish") + codec.header_frame(1, 100):
+    for raw in (
+        b"",
+        codec.method_frame(1, "basic.publish"),
+        codec.method_frame(1, "basic.publish") + codec.header_frame(1, 100),
+    ):
         c = connect()
         c.channel()
         c.write(raw)
@@ -77,7 +81,13 @@ def huge_frame_lengths():
 def huge_lengths_inside_a_frame():
     """Strings, tables and arrays that claim more than the frame holds."""
     with Unharmed():
-        for table in (b"\xff", b"\x01aS\xff\xff\xff\xff", b"\x01aF\x7f\xff\xff\xff", b"\x01aA\xff\xff\xff\xff", b"\x01ax\x80\x00\x00\x00"):
+        for table in (
+            b"\xff",
+            b"\x01aS\xff\xff\xff\xff",
+            b"\x01aF\x7f\xff\xff\xff",
+            b"\x01aA\xff\xff\xff\xff",
+            b"\x01ax\x80\x00\x00\x00",
+        ):
             for name in "queue.declare", "basic.consume":
                 c = connect()
                 c.channel()
@@ -106,6 +116,7 @@ def wrong_channels():
 @check
 def deep_nesting():
     """As many tables in tables, and arrays in arrays, as one frame can hold."""
+
     def nested(tag, depth):
         raw = b""
         for _ in range(depth):

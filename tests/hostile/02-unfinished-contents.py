@@ -38,7 +38,11 @@ def on_every_channel_of_a_connection():
         c = connect()
         for n in range(1, 1001):
             c.send("channel.open", n)
-            c.write(codec.method_frame(n, "basic.publish") + codec.header_frame(n, 10**6) + codec.frame(codec.BODY, n, b"z" * 1000))
+            c.write(
+                codec.method_frame(n, "basic.publish")
+                + codec.header_frame(n, 10**6)
+                + codec.frame(codec.BODY, n, b"z" * 1000)
+            )
         broker.now()
         c.close()
 
@@ -60,7 +64,11 @@ def longer_than_announced():
             ch = c.channel()
             queue = ch.queue()
             ch.send("basic.publish", routing_key=queue)
-            c.write(codec.header_frame(1, announced) + codec.frame(codec.BODY, 1, b"x" * sent) + codec.frame(codec.BODY, 1, b"y"))
+            c.write(
+                codec.header_frame(1, announced)
+                + codec.frame(codec.BODY, 1, b"x" * sent)
+                + codec.frame(codec.BODY, 1, b"y")
+            )
             close = c.wait(0, "connection.close")
             assert close.reply_code in (501, 505), close
             c.close()

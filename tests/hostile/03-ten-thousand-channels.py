@@ -20,7 +20,10 @@ def one_after_the_other():
     with Unharmed():
         c = connect()
         rounds = 10000 if TOKKI else 1000
-        pair = [codec.method_frame(n, "channel.open") + codec.method_frame(n, "channel.close", reply_code=200) for n in range(1, 11)]
+        pair = [
+            codec.method_frame(n, "channel.open") + codec.method_frame(n, "channel.close", reply_code=200)
+            for n in range(1, 11)
+        ]
         for _ in range(rounds // 10):
             c.write(b"".join(pair))
             for n in range(1, 11):

@@ -14,7 +14,7 @@ def push(c, raw, limit, patience=1.0):
     sent = 0
     while sent < limit and select.select([], [c.sock], [], patience)[1]:
         try:
-            sent += c.sock.send(raw[sent % len(raw):])
+            sent += c.sock.send(raw[sent % len(raw) :])
         except BlockingIOError:
             pass
     c.sock.settimeout(PATIENCE)

@@ -15,7 +15,9 @@ def stalled():
     yield "no start-ok", c
     c = Connection()
     c.start()
-    c.write(codec.method_frame(0, "connection.start-ok", mechanism="PLAIN", response="\0guest\0guest", locale="en_US")[:20])
+    c.write(
+        codec.method_frame(0, "connection.start-ok", mechanism="PLAIN", response="\0guest\0guest", locale="en_US")[:20]
+    )
     yield "half a start-ok", c
     c = Connection()
     c.start()

@@ -20,7 +20,11 @@ def busy(exclusive_only):
     ch.delivery()
     if not exclusive_only:
         ch.consume(ch.queue(unique("storm"), exclusive=False, auto_delete=True))
-    c.write(codec.method_frame(1, "basic.publish", exchange="amq.topic", routing_key="storm.x") + codec.header_frame(1, 10) + b"\x03")
+    c.write(
+        codec.method_frame(1, "basic.publish", exchange="amq.topic", routing_key="storm.x")
+        + codec.header_frame(1, 10)
+        + b"\x03"
+    )
     return c
 
 

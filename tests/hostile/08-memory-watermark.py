@@ -29,9 +29,11 @@ class Publisher:
         if not self.rest:
             self.sent += 1
             body = b"%d " % self.sent
-            self.rest = codec.method_frame(1, "basic.publish", routing_key=self.queue) + codec.content_frames(1, body.ljust(SIZE))
+            self.rest = codec.method_frame(1, "basic.publish", routing_key=self.queue) + codec.content_frames(
+                1, body.ljust(SIZE)
+            )
         try:
-            self.rest = self.rest[self.c.sock.send(self.rest):]
+            self.rest = self.rest[self.c.sock.send(self.rest) :]
         except BlockingIOError:
             pass
         return True

@@ -26,8 +26,12 @@ def banner_and_speed():
 @check
 def taken_port():
     with TokkiMQ() as broker, tempfile.TemporaryDirectory() as data:
-        second = subprocess.run([broker.binary, "--data-dir", data, "--port", str(broker.port)], stdin=subprocess.DEVNULL,
-                                capture_output=True, timeout=PATIENCE)
+        second = subprocess.run(
+            [broker.binary, "--data-dir", data, "--port", str(broker.port)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+        )
         assert second.returncode not in (0, -6, -11), second
         text = (second.stderr + second.stdout).decode().lower()
         assert str(broker.port) in text and ("in use" in text or "taken" in text), text
@@ -36,10 +40,20 @@ def taken_port():
 
 @check
 def bad_options():
-    for options in ["--port", "70000"], ["--port", "x"], ["--no-such-option"], ["--shards", "0"], ["--memory-limit", "lots"]:
+    for options in (
+        ["--port", "70000"],
+        ["--port", "x"],
+        ["--no-such-option"],
+        ["--shards", "0"],
+        ["--memory-limit", "lots"],
+    ):
         with tempfile.TemporaryDirectory() as data:
-            result = subprocess.run([os.environ["TOKKI_BIN"], "--data-dir", data, *options], stdin=subprocess.DEVNULL, capture_output=True,
-                                    timeout=PATIENCE)
+            result = subprocess.run(
+                [os.environ["TOKKI_BIN"], "--data-dir", data, *options],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=PATIENCE,
+            )
             assert result.returncode not in (0, -6, -11) and result.stderr, (options, result)
 
 
@@ -88,8 +102,12 @@ def port_from_the_environment():
     port = free_port()
     os.environ["RABBITMQ_NODE_PORT"] = str(port)
     with tempfile.TemporaryDirectory() as data:
-        process = subprocess.Popen([os.environ["TOKKI_BIN"], "--data-dir", data], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [os.environ["TOKKI_BIN"], "--data-dir", data],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         del os.environ["RABBITMQ_NODE_PORT"]
         try:
             until(lambda: answers(port), "listening on RABBITMQ_NODE_PORT")

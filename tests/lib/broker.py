@@ -61,9 +61,19 @@ class TokkiMQ:
         self.directory = tempfile.mkdtemp(prefix="tokkimq-test-")
         self.log_path = os.path.join(self.directory, "broker.log")
         self.port = port or free_port()
-        command = [*wrapper, self.binary, "--data-dir", os.path.join(self.directory, "data"), "--port", str(self.port), *options]
+        command = [
+            *wrapper,
+            self.binary,
+            "--data-dir",
+            os.path.join(self.directory, "data"),
+            "--port",
+            str(self.port),
+            *options,
+        ]
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         if wait:
             self.wait_ready()
 

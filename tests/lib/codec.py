@@ -30,7 +30,11 @@ METHODS = {
     "channel.close-ok": (20, 41, ""),
     "access.request": (30, 10, "s realm b exclusive b passive b active b write b read"),
     "access.request-ok": (30, 11, "h ticket"),
-    "exchange.declare": (40, 10, "h ticket s exchange s type b passive b durable b auto_delete b internal b nowait T arguments"),
+    "exchange.declare": (
+        40,
+        10,
+        "h ticket s exchange s type b passive b durable b auto_delete b internal b nowait T arguments",
+    ),
     "exchange.declare-ok": (40, 11, ""),
     "exchange.delete": (40, 20, "h ticket s exchange b if_unused b nowait"),
     "exchange.delete-ok": (40, 21, ""),
@@ -82,14 +86,37 @@ CONTENT = {"basic.publish", "basic.return", "basic.deliver", "basic.get-ok"}
 
 # In flag order from bit 15.
 PROPERTIES = [
-    ("content_type", "s"), ("content_encoding", "s"), ("headers", "T"), ("delivery_mode", "o"), ("priority", "o"),
-    ("correlation_id", "s"), ("reply_to", "s"), ("expiration", "s"), ("message_id", "s"), ("timestamp", "L"),
-    ("type", "s"), ("user_id", "s"), ("app_id", "s"), ("cluster_id", "s"),
+    ("content_type", "s"),
+    ("content_encoding", "s"),
+    ("headers", "T"),
+    ("delivery_mode", "o"),
+    ("priority", "o"),
+    ("correlation_id", "s"),
+    ("reply_to", "s"),
+    ("expiration", "s"),
+    ("message_id", "s"),
+    ("timestamp", "L"),
+    ("type", "s"),
+    ("user_id", "s"),
+    ("app_id", "s"),
+    ("cluster_id", "s"),
 ]
 NUMBERS = {"o": ">B", "h": ">H", "l": ">I", "L": ">Q"}
 # Field-table tags of fixed size, as RabbitMQ reads them (not as the specification's text has them).
-FIXED = {"t": ">?", "b": ">b", "B": ">B", "s": ">h", "u": ">H", "I": ">i", "i": ">I", "l": ">q", "L": ">q", "f": ">f",
-         "d": ">d", "T": ">Q"}
+FIXED = {
+    "t": ">?",
+    "b": ">b",
+    "B": ">B",
+    "s": ">h",
+    "u": ">H",
+    "I": ">i",
+    "i": ">I",
+    "l": ">q",
+    "L": ">q",
+    "f": ">f",
+    "d": ">d",
+    "T": ">Q",
+}
 
 
 class Tagged:
@@ -164,7 +191,7 @@ class Reader:
     def take(self, n):
         assert self.at + n <= len(self.raw), "the broker sent a truncated field"
         self.at += n
-        return self.raw[self.at - n:self.at]
+        return self.raw[self.at - n : self.at]
 
     def number(self, fmt):
         return struct.unpack(fmt, self.take(struct.calcsize(fmt)))[0]
@@ -212,7 +239,9 @@ class Reader:
 def encode_field(kind, value):
     if kind in NUMBERS:
         return struct.pack(NUMBERS[kind], value or 0)
-    return {"s": shortstr, "S": longstr, "T": encode_table}[kind](value if value is not None else "" if kind != "T" else {})
+    return {"s": shortstr, "S": longstr, "T": encode_table}[kind](
+        value if value is not None else "" if kind != "T" else {}
+    )
 
 
 def encode_args(name, args):
@@ -280,5 +309,5 @@ def content_frames(channel, body, props=None, frame_max=131072):
     """Header frame and as many body frames as `frame_max` asks for."""
     step = (frame_max or 2**31) - 8
     pieces = [header_frame(channel, len(body), props)]
-    pieces += [frame(BODY, channel, body[i:i + step]) for i in range(0, len(body), step)]
+    pieces += [frame(BODY, channel, body[i : i + step]) for i in range(0, len(body), step)]
     return b"".join(pieces)

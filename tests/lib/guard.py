@@ -47,8 +47,14 @@ class Unharmed:
         works(self.port)
         if self.pid:
             limit = self.size + SLACK_KIB
-            until(lambda: broker.rss_kib(self.pid) <= limit, f"shrinking to {limit} KiB (started at {self.size}, is {broker.rss_kib(self.pid)})")
-            until(lambda: broker.open_files(self.pid) <= self.files + 2, f"closing the files of the attack (had {self.files})")
+            until(
+                lambda: broker.rss_kib(self.pid) <= limit,
+                f"shrinking to {limit} KiB (started at {self.size}, is {broker.rss_kib(self.pid)})",
+            )
+            until(
+                lambda: broker.open_files(self.pid) <= self.files + 2,
+                f"closing the files of the attack (had {self.files})",
+            )
 
 
 def pings(port=None, seconds=1.0):

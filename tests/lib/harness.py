@@ -70,8 +70,13 @@ def _resources(function):
             made[name] = connect()
         return made[name]
 
-    makers = {"c": lambda: connection("c"), "c2": lambda: connection("c2"), "ch": lambda: connection("c").channel(1),
-              "ch2": lambda: connection("c").channel(2), "other": lambda: connection("c2").channel(1)}
+    makers = {
+        "c": lambda: connection("c"),
+        "c2": lambda: connection("c2"),
+        "ch": lambda: connection("c").channel(1),
+        "ch2": lambda: connection("c").channel(2),
+        "other": lambda: connection("c2").channel(1),
+    }
     return [makers[name]() for name in inspect.signature(function).parameters], made
 
 

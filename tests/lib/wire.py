@@ -13,8 +13,14 @@ HOST = os.environ.get("AMQP_HOST", "127.0.0.1")
 PORT = int(os.environ.get("AMQP_PORT", "5672"))
 PATIENCE = float(os.environ.get("TOKKI_TEST_PATIENCE", "15"))  # seconds before a test gives up waiting
 
-CAPABILITIES = {"publisher_confirms": True, "exchange_exchange_bindings": True, "basic.nack": True,
-                "consumer_cancel_notify": True, "connection.blocked": True, "authentication_failure_close": True}
+CAPABILITIES = {
+    "publisher_confirms": True,
+    "exchange_exchange_bindings": True,
+    "basic.nack": True,
+    "consumer_cancel_notify": True,
+    "connection.blocked": True,
+    "authentication_failure_close": True,
+}
 
 
 class Closed(Exception):
@@ -104,7 +110,9 @@ class Connection(Socket):
         if raw is None:
             raise Closed(None)
         assert raw[-1:] == codec.END, f"frame without end octet: {head!r}"
-        assert size <= self.frame_max - 8 or not self.frame_max, f"frame of {size} octets, frame_max is {self.frame_max}"
+        assert (
+            size <= self.frame_max - 8 or not self.frame_max
+        ), f"frame of {size} octets, frame_max is {self.frame_max}"
         self.received_at = time.monotonic()
         return kind, channel, raw[:-1]
 
@@ -175,16 +183,26 @@ class Connection(Socket):
         self.write(header)
         return self.wait(0, "connection.start")
 
-    def start_ok(self, user="guest", password="guest", mechanism="PLAIN", response=None, capabilities=None, **properties):
+    def start_ok(
+        self, user="guest", password="guest", mechanism="PLAIN", response=None, capabilities=None, **properties
+    ):
         capabilities = CAPABILITIES if capabilities is None else capabilities
         if response is None:
             response = f"\0{user}\0{password}"
-        self.send("connection.start-ok", client_properties={"product": "wire test", "capabilities": capabilities, **properties},
-                  mechanism=mechanism, response=response, locale="en_US")
+        self.send(
+            "connection.start-ok",
+            client_properties={"product": "wire test", "capabilities": capabilities, **properties},
+            mechanism=mechanism,
+            response=response,
+            locale="en_US",
+        )
 
     def tune_ok(self, tune, frame_max=None, channel_max=None, heartbeat=0):
-        args = {"frame_max": tune.frame_max if frame_max is None else frame_max,
-                "channel_max": tune.channel_max if channel_max is None else channel_max, "heartbeat": heartbeat}
+        args = {
+            "frame_max": tune.frame_max if frame_max is None else frame_max,
+            "channel_max": tune.channel_max if channel_max is None else channel_max,
+            "heartbeat": heartbeat,
+        }
         self.send("connection.tune-ok", **args)
         self.frame_max = args["frame_max"]
 
@@ -295,8 +313,9 @@ class Channel:
         self.rpc("queue.bind", queue=queue, exchange=exchange, routing_key=key, arguments=arguments)
 
     def publish(self, exchange="", key="", body=b"", props=None, mandatory=False, immediate=False):
-        raw = codec.method_frame(self.number, "basic.publish", exchange=exchange, routing_key=key, mandatory=mandatory,
-                                 immediate=immediate)
+        raw = codec.method_frame(
+            self.number, "basic.publish", exchange=exchange, routing_key=key, mandatory=mandatory, immediate=immediate
+        )
         self.c.write(raw + codec.content_frames(self.number, codec.octets(body), props, self.c.frame_max))
 
     def get(self, queue, no_ack=True):

@@ -20,6 +20,7 @@ def publisher(crowd, account, port, exchange, queues):
                 out.publish("", queue, payload, [(queue, payload)])
             out.settle(down_to=rng.choice((0, 50, 200)))
         out.settle()
+
     return work
 
 
@@ -44,6 +45,7 @@ def consumer(crowd, account, port, queues):
                 c.close()
             else:
                 c.end()
+
     return work
 
 

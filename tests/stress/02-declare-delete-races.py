@@ -65,11 +65,13 @@ def racer(crowd, port):
                 c.close()
             else:
                 c.end()
+
     return work
 
 
 def owner(crowd, port):
     """Exclusive queues of the shared names' neighbours: come and go with their connection, bound to the shared exchanges."""
+
     def work(rng):
         while crowd.going():
             c = connect(port=port)
@@ -89,6 +91,7 @@ def owner(crowd, port):
                 c.close()
             else:
                 c.end()
+
     return work
 
 

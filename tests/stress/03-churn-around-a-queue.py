@@ -15,11 +15,13 @@ def steady_publisher(crowd, account, port, queue):
             out.publish("", queue, body, [(queue, body)], {"delivery_mode": 2})
             out.settle(down_to=100)
         out.settle()
+
     return work
 
 
 def transactor(crowd, account, port, queue):
     """Commits or rolls back batches; the committed ones are as good as confirmed."""
+
     def work(rng, n):
         i = 0
         while crowd.going():
@@ -38,11 +40,13 @@ def transactor(crowd, account, port, queue):
                     ch.rpc("tx.commit")
                     account.confirm((queue, body) for body in bodies)
             c.end()
+
     return work
 
 
 def passer_by(crowd, account, port, queue):
     """Takes some, keeps some unacked, leaves in one of several ways."""
+
     def work(rng):
         while crowd.going():
             c = connect(port=port)
@@ -61,6 +65,7 @@ def passer_by(crowd, account, port, queue):
             else:
                 ch.rpc("basic.recover", requeue=True)
                 c.end()
+
     return work
 
 
@@ -83,6 +88,7 @@ def consumer(crowd, account, port, queue):
         if pending:
             ch.ack(last, multiple=True)
         ch.c.end()
+
     return work
 
 
@@ -97,6 +103,7 @@ def responder(crowd, port, queue):
                 continue
             ch.publish("", got.props["reply_to"], got.body)
         ch.c.end()
+
     return work
 
 
@@ -113,6 +120,7 @@ def asker(crowd, port, queue):
                 eq(ch.delivery().body, b"%d" % i)
             ch.publish("", queue, "left before the answer", {"reply_to": PSEUDO})
             c.close()
+
     return work
 
 
