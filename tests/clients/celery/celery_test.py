@@ -135,6 +135,7 @@ def whole_application():
     broker.wait_consumers(QUEUE, 0)
     equal("tasks that nobody acknowledged", broker.messages(QUEUE), 0)
     broker.delete_queue(QUEUE)
+    broker.delete_exchange(QUEUE)
 
 
 def results_over_amqp():
@@ -148,7 +149,9 @@ def results_over_amqp():
         equal(f"square of {i}", result_of("rpc", result), i * i)
     worker.process.terminate()
     worker.finish()
-    harness.Broker().delete_queue(queue)
+    broker = harness.Broker()
+    broker.delete_queue(queue)
+    broker.delete_exchange(queue)
 
 
 harness.run([(f"celery {celery.__version__}: ping, retries, chord, {TASKS} tasks, killed workers",
