@@ -264,19 +264,26 @@ static void bench_declares(unsigned count, bool commit_each)
     bench_stop(&b);
 }
 
-int main(void)
+static bool wanted(int argc, char **argv, const char *part)
 {
-    bench_declares(10000, false);
-    bench_declares(10000, true);
-    bench_direct(1000);
-    bench_direct(100000);
-    bench_fanout(1000);
-    bench_fanout(10000);
+    return argc < 2 || strcmp(argv[1], part) == 0;
+}
+
+/* bench-route [declare | direct | fanout | topic] */
+int main(int argc, char **argv)
+{
     static const unsigned sizes[] = {1000, 100000};
     static const unsigned percents[] = {1, 10, 50};
-    for (size_t s = 0; s < ARRAY_LEN(sizes); s++)
+    for (int each = 0; wanted(argc, argv, "declare") && each < 2; each++)
+        bench_declares(10000, each);
+    for (size_t s = 0; wanted(argc, argv, "direct") && s < ARRAY_LEN(sizes); s++)
+        bench_direct(sizes[s]);
+    for (unsigned count = 1000; wanted(argc, argv, "fanout") && count <= 10000; count *= 10)
+        bench_fanout(count);
+    for (size_t s = 0; wanted(argc, argv, "topic") && s < ARRAY_LEN(sizes); s++)
         for (size_t p = 0; p < ARRAY_LEN(percents); p++)
             bench_topic(sizes[s], percents[p], 256);
-    bench_topic(100000, 10, 1);
+    if (wanted(argc, argv, "topic"))
+        bench_topic(100000, 10, 1);
     return 0;
 }
