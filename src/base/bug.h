@@ -9,7 +9,7 @@
  * aborted broker loses nothing confirmed, one that goes on with a broken invariant may. */
 NORETURN COLD PRINTF_LIKE(3, 4) void bug_abort(const char *file, int line, const char *fmt, ...);
 
-#define BUG_ON(cond, ...)                                                                         \
+#define BUG_ON(cond, ...)                                                                          \
     do {                                                                                           \
         if (UNLIKELY(cond))                                                                        \
             bug_abort(__FILE__, __LINE__, __VA_ARGS__);                                            \

@@ -18,7 +18,7 @@ struct cursor {
 static inline struct cursor cursor_of(const void *data, size_t len)
 {
     const uint8_t *p = (const uint8_t *)data;
-    return (struct cursor){p, p + len, false};
+    return (struct cursor){p, len ? p + len : p, false};
 }
 
 static inline struct cursor cursor_of_str(struct str s)

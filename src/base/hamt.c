@@ -100,7 +100,11 @@ struct hamt_item *hamt_find(const struct hamt *map, uint64_t hash, struct str ke
             return NULL;
         slot = node->slots[slot_index(node, bit)];
     }
-    return item_has_key(slot_item(slot), hash, key) ? slot_item(slot) : NULL;
+    struct hamt_item *item = slot_item(slot);
+    /* The key's bytes are in the item, and often on its next cache line: fetch both at once. In a
+     * large map each line comes from memory, some 150 ns one after the other. */
+    __builtin_prefetch((const char *)item + CACHE_LINE_BYTES);
+    return item_has_key(item, hash, key) ? item : NULL;
 }
 
 static struct hamt_node *node_new(const struct edit *edit, uint32_t count, uint32_t bitmap)

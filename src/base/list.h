@@ -80,7 +80,8 @@ static inline void list_take_all(struct list *to, struct list *from)
     list_init(from);
 }
 
-#define LIST_FOR_EACH(link, head) for (struct list *link = (head)->next; link != (head); link = link->next)
+#define LIST_FOR_EACH(link, head)                                                                  \
+    for (struct list *link = (head)->next; link != (head); link = link->next)
 
 /* `link` may be removed by the body. */
 #define LIST_FOR_EACH_SAFE(link, head)                                                             \

@@ -23,7 +23,8 @@ bool log_is_on(enum log_level level);
  * threads never mix. `message` is fixed text; details are "key=value ..." and never hold payloads
  * or secrets; control characters in them are escaped. error = an operator must act; warn =
  * degraded; info = life events; debug = per frame. */
-PRINTF_LIKE(3, 4) COLD void log_line(enum log_level level, const char *message, const char *details, ...);
+PRINTF_LIKE(3, 4)
+COLD void log_line(enum log_level level, const char *message, const char *details, ...);
 
 #define log_debug(...) (log_is_on(LOG_DEBUG) ? log_line(LOG_DEBUG, __VA_ARGS__) : (void)0)
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)

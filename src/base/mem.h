@@ -15,7 +15,7 @@ MUST_CHECK __attribute__((malloc, returns_nonnull)) void *mem_alloc_zero(size_t 
 MUST_CHECK __attribute__((returns_nonnull)) void *mem_resize(void *old, size_t size_bytes);
 /* `align` is a power of two and divides `size_bytes`. */
 MUST_CHECK __attribute__((malloc, returns_nonnull)) void *mem_alloc_aligned(size_t align,
-                                                                             size_t size_bytes);
+                                                                            size_t size_bytes);
 /* free(); NULL is fine. */
 void mem_free(void *ptr);
 

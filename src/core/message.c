@@ -81,6 +81,20 @@ struct block *message_hold_chunk(struct shard *shard, struct message *message, u
     return chunk->block;
 }
 
+struct message message_reference(struct shard *shard, struct message *message)
+{
+    struct message copy;
+
+    if (message->flags & MESSAGE_SHARED) {
+        message->shared->refs++;
+        return *message;
+    }
+    message_hold(shard, message);
+    copy = *message;
+    copy.spare = 0;
+    return copy;
+}
+
 void message_ref(const struct message *message, uint32_t n)
 {
     if (message->flags & MESSAGE_SHARED)

@@ -73,9 +73,9 @@ struct message {
     uint32_t offset; /* of the image in `block`; not used when shared */
     uint32_t length; /* of the image */
     uint16_t names_len;
-    uint8_t flags;     /* enum message_flag */
-    uint8_t state : 2; /* enum message_state; the queue's */
-    uint8_t spare : 6; /* references to `block` held beyond the first, when not shared */
+    uint8_t flags;       /* enum message_flag */
+    uint8_t state : 2;   /* enum message_state; the queue's */
+    uint8_t spare : 6;   /* references to `block` held beyond the first, when not shared */
     uint32_t body_bytes; /* of the body; saturated at UINT32_MAX (limit is 512 MiB) */
     uint64_t expires_ms; /* shard clock (monotonic); 0 = never */
 };
@@ -130,6 +130,9 @@ static inline struct str message_properties(const struct message *message)
 /* References that travel with a message to another shard in one mail, besides the first: one is used
  * up by each delivery that must keep the block. */
 #define MESSAGE_SPARE_EXPORTED 3
+
+/* A copy of the entry with one reference of its own. */
+struct message message_reference(struct shard *shard, struct message *message);
 
 /* Turn an entry that holds a block into one with a descriptor from `pool`, with one reference. */
 void message_share(struct message *message, struct pool *pool);

@@ -35,6 +35,7 @@ struct refusal {
 };
 
 /* Fill `refusal`. Returns ERR_REFUSED, so that a check can end with `return refuse(...)`. */
-PRINTF_LIKE(3, 4) COLD int refuse(struct refusal *refusal, enum refusal_code code, const char *fmt, ...);
+PRINTF_LIKE(3, 4)
+COLD int refuse(struct refusal *refusal, enum refusal_code code, const char *fmt, ...);
 
 #endif

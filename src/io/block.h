@@ -38,7 +38,7 @@ struct block_store {
 /* A block with one reference; `block_new` holds `capacity` bytes, the other 1 MiB. Thread: the
  * shard's own. */
 MUST_CHECK __attribute__((returns_nonnull)) struct block *block_new(struct shard *shard,
-                                                                     uint32_t capacity);
+                                                                    uint32_t capacity);
 MUST_CHECK __attribute__((returns_nonnull)) struct block *block_new_receive(struct shard *shard);
 
 /* Add `n` references. Thread: the block's owner. */

@@ -84,6 +84,15 @@ long input_fill(struct input *input, struct stream *stream)
     return n;
 }
 
+void input_resume(struct input *input, struct shard *shard)
+{
+    if (input->is_owned)
+        renew_owned(input, shard);
+    else
+        aim_shared(input, shard);
+    input->last_read = 0;
+}
+
 static void disown(struct input *input, struct shard *shard)
 {
     shard->receive_owned--;

@@ -32,6 +32,9 @@ struct input {
  * holds all unconsumed bytes. */
 MUST_CHECK long input_fill(struct input *input, struct stream *stream);
 
+/* As input_fill, without reading: the bytes kept so far lie in [start, end) of `block`. */
+void input_resume(struct input *input, struct shard *shard);
+
 /* After parsing: bytes before `input->start` are consumed; what is left (<= INPUT_PARTIAL_MAX) is
  * kept for the next read. */
 void input_settle(struct input *input, struct shard *shard);

@@ -120,7 +120,8 @@ static void on_acceptable(struct io_handler *handler, struct shard *shard, uint3
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof peer;
-        int fd = accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd =
+            accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd == -1) {
             if (is_shortage(errno))
                 rest(acceptor, errno);
@@ -215,8 +216,8 @@ int listener_attach(struct listener *listener, struct shard_set *set)
     listener->count = set->count;
     for (uint16_t i = 0; i < set->count; i++) {
         struct acceptor *acceptor = &listener->acceptors[i];
-        int rc = shard_watch(set->shards[i], listener->fd, &acceptor->handler,
-                             EPOLLIN | EPOLLEXCLUSIVE);
+        int rc =
+            shard_watch(set->shards[i], listener->fd, &acceptor->handler, EPOLLIN | EPOLLEXCLUSIVE);
         if (rc != 0)
             return rc;
         acceptor->handler.ready = on_acceptable;

@@ -69,7 +69,8 @@ void shard_unwatch(struct shard *shard, int fd)
     BUG_ON(rc != 0, "epoll_ctl DEL of fd %d: %d", fd, rc);
 }
 
-void shard_defer(struct shard *shard, struct deferred *work, void (*run)(struct deferred *, struct shard *))
+void shard_defer(struct shard *shard, struct deferred *work,
+                 void (*run)(struct deferred *, struct shard *))
 {
     work->run = run;
     work->next = shard->deferred;
@@ -139,7 +140,7 @@ void shard_read_mail(struct shard *shard)
     }
 }
 
-static void wake(struct shard *peer)
+void shard_wake(struct shard *peer)
 {
     uint64_t one = 1;
     /* EAGAIN means that the counter is full, so the peer will wake anyhow. */
@@ -158,7 +159,7 @@ static bool publish_mail(struct shard *shard)
         post_release(shard, to);
         if (mailbox_publish(shard->outbox[to]) &&
             atomic_load_explicit(&peer->sleeping, memory_order_seq_cst))
-            wake(peer);
+            shard_wake(peer);
         congested |= mailbox_is_congested(shard->outbox[to]);
     }
     return congested;
@@ -222,7 +223,8 @@ static int spin(struct shard *shard, struct epoll_event *events)
 }
 
 /* Step 9. The flag goes up before the last look at the rings (mailbox.h argues the order). */
-static int wait_events(struct shard *shard, struct epoll_event *events, bool was_busy, bool congested)
+static int wait_events(struct shard *shard, struct epoll_event *events, bool was_busy,
+                       bool congested)
 {
     int n;
     /* Nobody wakes a producer whose full ring has room again, so it does not sleep. */
@@ -236,7 +238,8 @@ static int wait_events(struct shard *shard, struct epoll_event *events, bool was
     }
     shard->hooks->asleep(shard);
     atomic_store_explicit(&shard->sleeping, true, memory_order_seq_cst);
-    n = epoll_wait(shard->epoll_fd, events, EVENTS_PER_TURN, mail_waits(shard) ? 0 : sleep_ms(shard));
+    n = epoll_wait(shard->epoll_fd, events, EVENTS_PER_TURN,
+                   mail_waits(shard) ? 0 : sleep_ms(shard));
     atomic_store_explicit(&shard->sleeping, false, memory_order_seq_cst);
     return n;
 }
@@ -348,7 +351,7 @@ static void stop_first(struct shard_set *set, uint16_t count)
 {
     for (uint16_t i = 0; i < count; i++) {
         atomic_store_explicit(&set->shards[i]->stop_requested, true, memory_order_release);
-        wake(set->shards[i]);
+        shard_wake(set->shards[i]);
     }
     for (uint16_t i = 0; i < count; i++)
         pthread_join(set->shards[i]->thread, NULL);
@@ -369,6 +372,24 @@ int shard_set_start(struct shard_set *set)
 void shard_set_stop(struct shard_set *set)
 {
     stop_first(set, set->count);
+}
+
+void shard_set_drain_mail(struct shard_set *set)
+{
+    for (uint16_t i = 0; i < set->count; i++)
+        publish_mail(set->shards[i]);
+    for (uint16_t i = 0; i < set->count; i++) {
+        struct shard *shard = set->shards[i];
+        for (uint16_t from = 0; from < set->count; from++) {
+            struct mailbox *box = shard->inbox[from];
+            for (uint32_t n = box ? mailbox_ready(box) : 0; n > 0; n--) {
+                const struct mail_header *header = mailbox_peek(box, 0);
+                if (header->kind == MAIL_BLOCK_RELEASE)
+                    handle_mail(shard, from, header);
+                mailbox_consume(box, 1);
+            }
+        }
+    }
 }
 
 void shard_set_free(struct shard_set *set)

@@ -30,14 +30,14 @@ struct deferred {
 /* What the layers above do at the fixed points of a turn (shard.c draws it). All are called on the
  * shard's thread; all must be set. */
 struct shard_hooks {
-    void (*awake)(struct shard *shard);       /* a turn begins: may look at shared values again */
-    void (*owed)(struct shard *shard);        /* deliver what consumers are owed, before new input */
+    void (*awake)(struct shard *shard); /* a turn begins: may look at shared values again */
+    void (*owed)(struct shard *shard);  /* deliver what consumers are owed, before new input */
     void (*mail)(struct shard *shard, uint16_t from, const void *entry);
-    void (*conclude)(struct shard *shard);    /* input is done: dispatch, stage, gather replies */
-    bool (*has_work)(struct shard *shard);    /* must the next turn come at once? */
-    void (*asleep)(struct shard *shard);      /* holds no shared value while it sleeps */
-    void (*stop)(struct shard *shard);        /* orderly end begins; called once */
-    bool (*is_stopped)(struct shard *shard);  /* nothing left to wait for? */
+    void (*conclude)(struct shard *shard);   /* input is done: dispatch, stage, gather replies */
+    bool (*has_work)(struct shard *shard);   /* must the next turn come at once? */
+    void (*asleep)(struct shard *shard);     /* holds no shared value while it sleeps */
+    void (*stop)(struct shard *shard);       /* orderly end begins; called once */
+    bool (*is_stopped)(struct shard *shard); /* nothing left to wait for? */
 };
 
 /* Owner: struct shard_set. Thread: its own, except the fields marked shared. Freed by:
@@ -52,7 +52,7 @@ struct shard {
     uint64_t now_ms;
     struct timer_wheel timers;
     struct block_store blocks;
-    struct block *receive; /* block that small reads of all connections append to; may be NULL */
+    struct block *receive;  /* block that small reads of all connections append to; may be NULL */
     uint32_t receive_owned; /* receive blocks that a busy connection keeps for itself */
     uint64_t carry_bytes;   /* partial frames that quiet connections keep on the heap */
     struct stream_pools stream_pools;
@@ -100,15 +100,22 @@ MUST_CHECK int shard_set_new(uint16_t count, uint32_t spin_us, const struct shar
 MUST_CHECK int shard_set_start(struct shard_set *set);
 /* Ask all shards to stop in good order (hooks->stop) and wait for their threads. */
 void shard_set_stop(struct shard_set *set);
+/* After all threads have ended: handle block releases still in the mailboxes, forget the rest. */
+void shard_set_drain_mail(struct shard_set *set);
 void shard_set_free(struct shard_set *set);
 
+/* Let a sleeping shard take a turn. Any thread. */
+void shard_wake(struct shard *shard);
+
 /* Watch `fd` (level-triggered). Errors: -errno. */
-MUST_CHECK int shard_watch(struct shard *shard, int fd, struct io_handler *handler, uint32_t events);
+MUST_CHECK int shard_watch(struct shard *shard, int fd, struct io_handler *handler,
+                           uint32_t events);
 void shard_rewatch(struct shard *shard, int fd, struct io_handler *handler, uint32_t events);
 void shard_unwatch(struct shard *shard, int fd);
 
 /* Run `work` when this turn is over. */
-void shard_defer(struct shard *shard, struct deferred *work, void (*run)(struct deferred *, struct shard *));
+void shard_defer(struct shard *shard, struct deferred *work,
+                 void (*run)(struct deferred *, struct shard *));
 
 /* Room for one mail entry (MAIL_BYTES) to shard `to` (not itself), filled before the next post; it
  * begins with struct mail_header, kind >= MAIL_USER. Sent when the turn ends. */

@@ -68,7 +68,8 @@ static void on_ready(struct io_handler *handler, struct shard *shard, uint32_t e
         stream->events->readable(stream);
 }
 
-int stream_open(struct stream *stream, struct shard *shard, int fd, const struct stream_events *events)
+int stream_open(struct stream *stream, struct shard *shard, int fd,
+                const struct stream_events *events)
 {
     int rc;
     memset(stream, 0, sizeof *stream);
@@ -155,8 +156,14 @@ static void release_buffers(struct stream *stream)
     free_ring(stream);
 }
 
+static void drop_output(struct stream *stream);
+
 static void mark_dirty(struct stream *stream)
 {
+    if (UNLIKELY(stream->fd == -1)) {
+        drop_output(stream); /* written after the end: nobody will read it */
+        return;
+    }
     if (!list_is_linked(&stream->dirty) && !(stream->watched & EPOLLOUT))
         list_push_back(&stream->shard->dirty_streams, &stream->dirty);
 }

@@ -190,7 +190,8 @@ static HOT lsn_t classic_enqueue(struct queue *queue, const struct message *from
     if (message.flags & MESSAGE_IN_RECEIVE)
         queue_note_unmoved(queue, position);
     queue_mark_dirty(queue);
-    return is_kept(queue, &message) ? stage_command(queue, QUEUE_ENQUEUE, position, 1, &message) : 0;
+    return is_kept(queue, &message) ? stage_command(queue, QUEUE_ENQUEUE, position, 1, &message)
+                                    : 0;
 }
 
 /* ---- settling ---- */
@@ -294,7 +295,8 @@ static void classic_clear(struct queue *queue)
 {
     struct entries *entries = &queue->entries;
 
-    for (uint64_t p = entries_next_live(entries, 0); p < entries->tail; p = entries_next_live(entries, p + 1))
+    for (uint64_t p = entries_next_live(entries, 0); p < entries->tail;
+         p = entries_next_live(entries, p + 1))
         drop(queue, p, entries_at(entries, p));
     entries_fini(entries, &queue->host->chunks);
     returned_fini(&queue->returned);

@@ -15,7 +15,8 @@ static COLD void grow_slots(struct queue_host *host)
     uint32_t old = host->consumer_capacity;
     uint32_t capacity = MAX(old * 2, 64U);
 
-    host->consumer_slots = mem_resize(host->consumer_slots, capacity * sizeof *host->consumer_slots);
+    host->consumer_slots =
+        mem_resize(host->consumer_slots, capacity * sizeof *host->consumer_slots);
     for (uint32_t i = capacity; i-- > old;) {
         host->consumer_slots[i] = (struct consumer_slot){NULL, 1, host->consumer_free};
         host->consumer_free = i;
@@ -106,7 +107,8 @@ void consumer_wake(struct consumer *consumer)
 
 /* ---- coming and going ---- */
 
-int consumer_add(struct queue *queue, const struct consumer_settings *settings, struct consumer **out)
+int consumer_add(struct queue *queue, const struct consumer_settings *settings,
+                 struct consumer **out)
 {
     struct consumer *consumer;
 

@@ -42,7 +42,7 @@ struct consumer_events {
 /* Owner: its queue's host. Thread: that shard. Freed by: the host, when it is cancelled and its last
  * delivery settled, so that a settle always finds whom to count for. */
 struct consumer {
-    struct list link; /* in queue->consumers or queue->blocked */
+    struct list link;    /* in queue->consumers or queue->blocked */
     struct queue *queue; /* NULL once cancelled */
     struct consumer_ref ref;
     int32_t priority;  /* x-priority */

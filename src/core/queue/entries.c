@@ -93,7 +93,8 @@ void entries_drop(struct entries *entries, struct pool *pool, uint64_t position)
     struct entry_chunk **slot = slot_of(entries, chunk_number(position));
     struct entry_chunk *chunk = *slot;
 
-    DEBUG_BUG_ON(!chunk || chunk->live == 0, "entry %llu dropped twice", (unsigned long long)position);
+    DEBUG_BUG_ON(!chunk || chunk->live == 0, "entry %llu dropped twice",
+                 (unsigned long long)position);
     chunk->messages[position % ENTRIES_PER_CHUNK].state = MESSAGE_GONE;
     chunk->live--;
     if (chunk->live > 0)

@@ -35,6 +35,7 @@ struct queue *queue_new(struct queue_host *host, struct queue_ref ref, struct st
     list_init(&queue->blocked);
     list_init(&queue->dirty);
     list_init(&queue->unmoved);
+    list_init(&queue->exclusive);
     timer_init(&queue->expiry, on_expiry);
     timer_init(&queue->idle_timer, on_idle);
     return queue;

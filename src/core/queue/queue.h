@@ -72,8 +72,9 @@ struct queue {
     bool had_consumer;
     bool has_expiring; /* some entry may carry an expiry */
     struct consumer *exclusive_consumer;
-    struct list dirty;   /* on host->dirty */
-    struct list unmoved; /* on host->unmoved */
+    struct list dirty;     /* on host->dirty */
+    struct list unmoved;   /* on host->unmoved */
+    struct list exclusive; /* among the exclusive queues of its connection */
     struct timer expiry;
     struct timer idle_timer; /* x-expires */
     struct queue_stats stats;

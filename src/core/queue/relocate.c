@@ -121,7 +121,8 @@ void queue_relocate_timer(struct timer *timer)
         others_need_it |= i != host->shard->id &&
                           atomic_load_explicit(&host->shard->set->shards[i]->receive_pinned,
                                                memory_order_relaxed) > RECEIVE_BUDGET;
-    for (uint32_t moved = 0; others_need_it && moved < 64 && !list_is_empty(&host->unmoved); moved++)
+    for (uint32_t moved = 0; others_need_it && moved < 64 && !list_is_empty(&host->unmoved);
+         moved++)
         relocate_first(host);
     queue_host_relocate(host);
 }

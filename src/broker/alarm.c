@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory watermark, and the connections it holds back.
+ *
+ * What counts is what we hold for clients, not the resident size: freed blocks are kept for reuse, so
+ * the resident size stays high after a backlog is gone and the alarm would never end. */
+#include "broker/alarm.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* How often blocked connections look whether they may go on. */
+#define BLOCK_LOOK_MS 20
+
+uint64_t node_bytes_in_use(const struct node *node)
+{
+    uint64_t sum = 0;
+    for (uint16_t i = 0; i < node->shards->count; i++)
+        sum += atomic_load_explicit(&node->shards->shards[i]->bytes_in_use, memory_order_relaxed);
+    return sum;
+}
+
+static uint64_t shard_bytes(const struct broker_shard *broker)
+{
+    const struct shard *shard = broker->shard;
+    return shard->blocks.bytes_in_use + shard->carry_bytes + broker->other_bytes +
+           shard->stream_pools.chunks.in_use * STREAM_CHUNK_BYTES +
+           queue_host_bytes(&broker->queues);
+}
+
+static void set_alarm(struct node *node, bool on, uint64_t used)
+{
+    uint32_t before = on ? atomic_fetch_or(&node->alarms, ALARM_MEMORY)
+                         : atomic_fetch_and(&node->alarms, ~(uint32_t)ALARM_MEMORY);
+
+    if (((before & ALARM_MEMORY) != 0) == on)
+        return; /* another shard was faster */
+    if (on)
+        log_warn("memory resource limit alarm set: publishers will be blocked until it clears",
+                 "used_bytes=%llu limit_bytes=%llu", (unsigned long long)used,
+                 (unsigned long long)node->settings.memory_limit_bytes);
+    else
+        log_warn("memory resource limit alarm cleared", "used_bytes=%llu",
+                 (unsigned long long)used);
+}
+
+void alarm_measure(struct broker_shard *broker)
+{
+    struct shard *shard = broker->shard;
+    struct node *node = broker->node;
+    uint64_t used;
+    bool on;
+
+    atomic_store_explicit(&shard->bytes_in_use, shard_bytes(broker), memory_order_relaxed);
+    atomic_store_explicit(&shard->receive_pinned,
+                          shard->blocks.receive_in_use - shard->receive_owned,
+                          memory_order_relaxed);
+    used = node_bytes_in_use(node);
+    on = (node_alarms(node) & ALARM_MEMORY) != 0;
+    if (UNLIKELY(!on && used > node->settings.memory_limit_bytes))
+        set_alarm(node, true, used);
+    else if (UNLIKELY(on && used <= node->settings.memory_limit_bytes))
+        set_alarm(node, false, used);
+}
+
+const char *alarm_reason(uint32_t alarms)
+{
+    return alarms & ALARM_MEMORY ? "low on memory" : "";
+}
+
+void broker_block(struct broker_shard *broker, struct connection *connection)
+{
+    if (!list_is_linked(&connection->blocked))
+        list_push_back(&broker->blocked, &connection->blocked);
+    if (!timer_is_running(&broker->block_timer))
+        timer_start(&broker->shard->timers, &broker->block_timer,
+                    broker->shard->now_ms + BLOCK_LOOK_MS);
+}
+
+void alarm_on_timer(struct timer *timer)
+{
+    struct broker_shard *broker = CONTAINER_OF(timer, struct broker_shard, block_timer);
+    struct list waiting;
+    struct list *link;
+
+    alarm_measure(broker);
+    list_take_all(&waiting, &broker->blocked);
+    while ((link = list_pop_front(&waiting))) {
+        struct connection *connection = CONTAINER_OF(link, struct connection, blocked);
+        connection->unblock(connection); /* it blocks again when it must */
+    }
+}
+
+/* ---- how much memory there is ---- */
+
+static uint64_t read_limit(const char *path)
+{
+    unsigned long long limit = UINT64_MAX;
+    FILE *file = fopen(path, "re");
+
+    if (!file)
+        return UINT64_MAX;
+    /* "max" in cgroup v2 leaves it unlimited. */
+    if (fscanf(file, "%llu", &limit) != 1)
+        limit = UINT64_MAX;
+    fclose(file);
+    return limit;
+}
+
+uint64_t memory_total(void)
+{
+    uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    total = MIN(total, read_limit("/sys/fs/cgroup/memory.max"));
+    return MIN(total, read_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+}
+
+uint64_t memory_limit_default(void)
+{
+    return memory_total() / 10 * 4;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counting outstanding confirms in a ring that is only used while there are some. */
+#include "broker/confirms.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+
+void confirms_init(struct confirms *confirms)
+{
+    *confirms = (struct confirms){.next = 1, .low = 1, .sent = 1};
+}
+
+void confirms_fini(struct confirms *confirms)
+{
+    mem_free(confirms->waiting);
+    mem_free(confirms->singles);
+    *confirms = (struct confirms){0};
+}
+
+static uint32_t *slot(struct confirms *confirms, uint64_t seq)
+{
+    return &confirms->waiting[seq & (confirms->capacity - 1)];
+}
+
+static COLD void grow(struct confirms *confirms)
+{
+    uint32_t capacity = MAX(confirms->capacity * 2, 256U);
+    uint32_t *waiting = mem_alloc(capacity * sizeof *waiting);
+
+    for (uint64_t seq = confirms->low; seq < confirms->next; seq++)
+        waiting[seq & (capacity - 1)] = *slot(confirms, seq);
+    mem_free(confirms->waiting);
+    confirms->waiting = waiting;
+    confirms->capacity = capacity;
+}
+
+static void push_single(struct confirms *confirms, uint64_t seq)
+{
+    if (confirms->single_count == confirms->single_capacity) {
+        confirms->single_capacity = MAX(confirms->single_capacity * 2, 64U);
+        confirms->singles =
+            mem_resize(confirms->singles, confirms->single_capacity * sizeof *confirms->singles);
+    }
+    confirms->singles[confirms->single_count++] = seq;
+}
+
+uint64_t confirms_add(struct confirms *confirms, uint32_t queues)
+{
+    uint64_t seq = confirms->next;
+
+    if (LIKELY(queues == 0 && confirms->low == seq)) {
+        confirms->low = ++confirms->next;
+        return seq;
+    }
+    if (seq - confirms->low >= confirms->capacity)
+        grow(confirms);
+    confirms->next++;
+    *slot(confirms, seq) = queues;
+    if (queues == 0)
+        push_single(confirms, seq);
+    return seq;
+}
+
+void confirms_done(struct confirms *confirms, uint64_t first, uint64_t count)
+{
+    for (uint64_t seq = first; seq < first + count; seq++) {
+        uint32_t *waiting = slot(confirms, seq);
+        BUG_ON(seq < confirms->low || seq >= confirms->next || *waiting == 0,
+               "publish %llu confirmed twice", (unsigned long long)seq);
+        if (--*waiting == 0 && seq != confirms->low)
+            push_single(confirms, seq);
+        while (confirms->low < confirms->next && *slot(confirms, confirms->low) == 0)
+            confirms->low++;
+    }
+}
+
+void confirms_flush(struct confirms *confirms,
+                    void (*ack)(void *context, uint64_t tag, bool multiple), void *context)
+{
+    if (confirms->low > confirms->sent) {
+        ack(context, confirms->low - 1, confirms->low - confirms->sent > 1);
+        confirms->sent = confirms->low;
+    }
+    for (uint32_t i = 0; i < confirms->single_count; i++)
+        if (confirms->singles[i] >= confirms->low)
+            ack(context, confirms->singles[i], false);
+    confirms->single_count = 0;
+}

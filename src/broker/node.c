@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's life, and what the broker does at the fixed points of a shard's turn. */
+#include "broker/node.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "broker/alarm.h"
+#include "broker/mail.h"
+#include "broker/operation.h"
+#include "core/queue/relocate.h"
+
+#include <sys/random.h>
+
+/* ---- views ---- */
+
+static void commit(struct broker_shard *broker)
+{
+    if (!broker->catalog_changed)
+        return;
+    broker->catalog_changed = false;
+    catalog_commit(broker->node->catalog);
+}
+
+const struct vhost_view *broker_view(struct broker_shard *broker, const struct vhost *vhost)
+{
+    if (broker->shard->id == CATALOG_SHARD)
+        return catalog_working_view(vhost);
+    return catalog_view(vhost);
+}
+
+const struct vhost_view *broker_route_view(struct broker_shard *broker, const struct vhost *vhost)
+{
+    if (UNLIKELY(broker->catalog_changed))
+        commit(broker);
+    return catalog_view(vhost);
+}
+
+/* ---- the turn ---- */
+
+static void on_awake(struct shard *shard)
+{
+    /* Also the quiescent point of the turn before: nothing published is held across turns. */
+    reclaim_reader_online(broker_of(shard)->node->reclaim, shard->id);
+    reclaim_reader_quiescent(broker_of(shard)->node->reclaim, shard->id);
+}
+
+static void on_asleep(struct shard *shard)
+{
+    reclaim_reader_offline(broker_of(shard)->node->reclaim, shard->id);
+}
+
+static void on_owed(struct shard *shard)
+{
+    queue_host_dispatch(&broker_of(shard)->queues);
+}
+
+static void run_after_commit(struct broker_shard *broker)
+{
+    while (broker->after_commit) {
+        struct operation *operation = broker->after_commit;
+        operation_step next = operation->after_commit;
+        broker->after_commit = operation->next;
+        operation->next = NULL;
+        operation->after_commit = NULL;
+        if (next)
+            next(operation, broker);
+        else
+            operation_send(operation, broker, operation->origin, operation->step);
+    }
+}
+
+static void commit_catalog(struct broker_shard *broker)
+{
+    if (broker->shard->id != CATALOG_SHARD)
+        return;
+    do {
+        commit(broker);
+        run_after_commit(broker);
+    } while (broker->catalog_changed || broker->after_commit);
+    if (reclaim_pending(broker->node->reclaim) > 0)
+        reclaim_advance(broker->node->reclaim);
+}
+
+static void ack_session(void *context, uint64_t tag, bool multiple)
+{
+    struct session *session = context;
+    session->events->confirm(session, tag, multiple);
+}
+
+static void send_confirms(struct broker_shard *broker)
+{
+    struct list *link;
+    while ((link = list_pop_front(&broker->confirming))) {
+        struct session *session = CONTAINER_OF(link, struct session, confirming);
+        confirms_flush(&session->confirms, ack_session, session);
+    }
+}
+
+static void on_conclude(struct shard *shard)
+{
+    struct broker_shard *broker = broker_of(shard);
+
+    commit_catalog(broker);
+    queue_host_dispatch(&broker->queues);
+    queue_host_relocate(&broker->queues);
+    mail_flush_confirms(broker);
+    send_confirms(broker);
+    alarm_measure(broker);
+}
+
+static bool has_work(struct shard *shard)
+{
+    struct broker_shard *broker = broker_of(shard);
+    return !list_is_empty(&broker->queues.dirty) || !list_is_empty(&broker->confirming) ||
+           broker->after_commit || broker->catalog_changed;
+}
+
+static void on_stop(struct shard *shard)
+{
+    struct broker_shard *broker = broker_of(shard);
+
+    for (uint32_t i = 0; i < broker->node->listener_count; i++)
+        listener_stop(broker->node->listeners[i], shard);
+    LIST_FOR_EACH_SAFE (link, &broker->connections) {
+        struct connection *connection = CONTAINER_OF(link, struct connection, link);
+        connection->stop(connection);
+    }
+}
+
+/* A shard stops when no shard has a connection left: until then another may need its answers. */
+static bool is_stopped(struct shard *shard)
+{
+    struct node *node = broker_of(shard)->node;
+    return atomic_load(&node->open_connections) == 0;
+}
+
+static const struct shard_hooks broker_hooks = {
+    .awake = on_awake,
+    .owed = on_owed,
+    .mail = mail_receive,
+    .conclude = on_conclude,
+    .has_work = has_work,
+    .asleep = on_asleep,
+    .stop = on_stop,
+    .is_stopped = is_stopped,
+};
+
+/* ---- connections ---- */
+
+void broker_add_connection(struct broker_shard *broker, struct connection *connection)
+{
+    list_push_back(&broker->connections, &connection->link);
+    broker->connection_count++;
+    if (connection->id == 0) {
+        connection->id = atomic_fetch_add(&broker->node->next_connection, 1) + 1;
+        atomic_fetch_add(&broker->node->open_connections, 1);
+    }
+    if (broker->shard->stopping)
+        connection->stop(connection);
+}
+
+static void wake_all(struct node *node)
+{
+    for (uint16_t i = 0; i < node->shards->count; i++)
+        shard_wake(node->shards->shards[i]);
+}
+
+void broker_remove_connection(struct broker_shard *broker, struct connection *connection)
+{
+    list_remove(&connection->link);
+    list_remove(&connection->blocked);
+    broker->connection_count--;
+    /* The last one to go lets every shard end. */
+    if (atomic_fetch_sub(&broker->node->open_connections, 1) == 1 && broker->shard->stopping)
+        wake_all(broker->node);
+}
+
+void broker_lend_connection(struct broker_shard *broker, struct connection *connection)
+{
+    list_remove(&connection->link);
+    list_remove(&connection->blocked);
+    broker->connection_count--;
+}
+
+uint16_t node_place_queue(struct node *node, struct str name)
+{
+    uint16_t count = node->shards->count;
+    uint16_t first = (uint16_t)(str_hash(name, node->token_secret) % count);
+    uint16_t best = first;
+    uint32_t least = UINT32_MAX;
+
+    for (uint16_t i = 0; i < count; i++) {
+        uint16_t shard = (uint16_t)((first + i) % count);
+        uint32_t load = atomic_load_explicit(&node->queue_counts[shard], memory_order_relaxed);
+        if (load < least) {
+            least = load;
+            best = shard;
+        }
+    }
+    return best;
+}
+
+/* ---- life ---- */
+
+static const struct queue_host_events host_events = {.idle = operation_delete_idle};
+
+static struct broker_shard *broker_shard_new(struct node *node, struct shard *shard)
+{
+    struct broker_shard *broker = mem_alloc_zero(sizeof *broker);
+
+    broker->shard = shard;
+    broker->node = node;
+    broker->session_free = UINT32_MAX;
+    list_init(&broker->connections);
+    list_init(&broker->blocked);
+    list_init(&broker->confirming);
+    timer_init(&broker->block_timer, alarm_on_timer);
+    queue_host_init(&broker->queues, shard, node->stage, &host_events);
+    route_result_init(&broker->route);
+    shard->upper = broker;
+    return broker;
+}
+
+static void add_default_vhost(struct node *node)
+{
+    struct catalog_command command = {
+        .version = CATALOG_COMMAND_VERSION, .kind = CATALOG_VHOST_ADD, .vhost = STR("/")};
+    struct catalog_result result;
+
+    catalog_apply(node->catalog, &command, &result);
+    catalog_commit(node->catalog);
+}
+
+int node_new(const struct node_settings *settings, struct node **out)
+{
+    struct node *node = mem_alloc_zero(sizeof *node);
+    uint64_t random[2];
+    int rc;
+
+    *out = NULL;
+    BUG_ON(getrandom(random, sizeof random, 0) != sizeof random, "getrandom");
+    node->settings = *settings;
+    node->token_secret = random[0];
+    node->stage = stage_memory();
+    rc = shard_set_new(settings->shards, settings->spin_us, &broker_hooks, &node->shards);
+    if (rc != 0) {
+        mem_free(node);
+        return rc;
+    }
+    node->reclaim = reclaim_new(settings->shards);
+    node->catalog = catalog_new(node->reclaim, random[1]);
+    add_default_vhost(node);
+    for (uint16_t i = 0; i < settings->shards; i++)
+        node->brokers[i] = broker_shard_new(node, node->shards->shards[i]);
+    *out = node;
+    return 0;
+}
+
+int node_listen(struct node *node, const char *address, uint16_t port, accept_fn accept)
+{
+    struct listener *listener;
+    int rc;
+
+    if (node->listener_count == ARRAY_LEN(node->listeners))
+        return ERR_TOO_BIG;
+    rc = listener_open(address, port, accept, node, &listener);
+    if (rc != 0)
+        return rc;
+    node->listeners[node->listener_count++] = listener;
+    return listener_attach(listener, node->shards);
+}
+
+int node_start(struct node *node)
+{
+    return shard_set_start(node->shards);
+}
+
+void node_stop(struct node *node)
+{
+    shard_set_stop(node->shards);
+}
+
+static void free_queues(struct node *node, uint16_t shard)
+{
+    struct queue_host *host = &node->brokers[shard]->queues;
+
+    shard_current = node->shards->shards[shard];
+    for (uint32_t slot = 0; slot < node->slots[shard].used; slot++) {
+        struct queue *queue = queue_table_get(host->table, slot);
+        if (queue)
+            queue_free(queue);
+    }
+    mem_free(node->slots[shard].free);
+}
+
+static void free_broker(struct node *node, uint16_t shard)
+{
+    struct broker_shard *broker = node->brokers[shard];
+
+    queue_host_fini(&broker->queues);
+    route_result_fini(&broker->route);
+    mem_free(broker->session_slots);
+    mem_free(broker);
+}
+
+void node_free(struct node *node)
+{
+    if (!node)
+        return;
+    for (uint32_t i = 0; i < node->listener_count; i++)
+        listener_close(node->listeners[i]);
+    for (uint16_t i = 0; i < node->shards->count; i++)
+        free_queues(node, i);
+    shard_current = NULL;
+    shard_set_drain_mail(node->shards);
+    for (uint16_t i = 0; i < node->shards->count; i++)
+        free_broker(node, i);
+    catalog_free(node->catalog);
+    reclaim_free(node->reclaim);
+    shard_set_free(node->shards);
+    mem_free(node);
+}

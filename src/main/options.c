@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* getopt_long over one table of options. */
+#include "main/options.h"
+
+#include "base/err.h"
+#include "broker/alarm.h"
+#include "io/shard.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum option_key {
+    OPTION_DATA_DIR = 256,
+    OPTION_ADDRESS,
+    OPTION_PORT,
+    OPTION_SHARDS,
+    OPTION_SPIN,
+    OPTION_MEMORY_LIMIT,
+    OPTION_LOG,
+    OPTION_LOG_LEVEL,
+    OPTION_NODE_NAME,
+    OPTION_VERSION,
+    OPTION_HELP,
+};
+
+static const struct option long_options[] = {
+    {"data-dir", required_argument, NULL, OPTION_DATA_DIR},
+    {"address", required_argument, NULL, OPTION_ADDRESS},
+    {"port", required_argument, NULL, OPTION_PORT},
+    {"shards", required_argument, NULL, OPTION_SHARDS},
+    {"spin", required_argument, NULL, OPTION_SPIN},
+    {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
+    {"log", required_argument, NULL, OPTION_LOG},
+    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+    {"node-name", required_argument, NULL, OPTION_NODE_NAME},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {0},
+};
+
+static const char usage[] =
+    "Usage: tokkimq [OPTION]...\n"
+    "A message broker for applications written for RabbitMQ.\n"
+    "\n"
+    "  --data-dir DIR      where the node keeps its data (default: data)\n"
+    "  --address IP        listen on this address only (default: all, IPv4 and IPv6)\n"
+    "  --port N            AMQP 0-9-1 port (default: 5672, or $RABBITMQ_NODE_PORT); 0 = any\n"
+    "  --shards N          threads that serve clients (default: one per core)\n"
+    "  --spin US           microseconds a busy shard looks for more before it sleeps (default: 0)\n"
+    "  --memory-limit X    watermark that blocks publishers: bytes, 512MiB, 2GB, or a fraction of\n"
+    "                      the memory such as 0.4 (the default)\n"
+    "  --log FILE          append the log to FILE (default: stderr)\n"
+    "  --log-level LEVEL   debug, info, warning or error (default: info)\n"
+    "  --node-name NAME    name of the node (default: rabbit@HOST, or $RABBITMQ_NODENAME)\n"
+    "  --version           print the version and exit\n"
+    "  --help              print this and exit\n";
+
+static int parse_number(const char *text, uint64_t max, uint64_t *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || *value > max)
+        return ERR_USAGE;
+    return 0;
+}
+
+int memory_limit_parse(const char *text, uint64_t total_bytes, uint64_t *bytes)
+{
+    /* RabbitMQ: kB is 1000 and KiB 1024; a bare k, M, G is binary. */
+    static const struct {
+        const char *suffix;
+        double factor;
+    } units[] = {{"", 1},          {"k", 1024},         {"kB", 1e3},    {"KB", 1e3},
+                 {"kiB", 1024},    {"KiB", 1024},       {"M", 1048576}, {"MB", 1e6},
+                 {"MiB", 1048576}, {"G", 1073741824.0}, {"GB", 1e9},    {"GiB", 1073741824.0}};
+    char *end;
+    double number = strtod(text, &end);
+
+    if (end == text || !(number > 0) || number > 1e15)
+        return ERR_USAGE;
+    if (*end == '\0' && number <= 1) {
+        *bytes = (uint64_t)(number * (double)total_bytes);
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (strcmp(end, units[i].suffix) == 0) {
+            *bytes = (uint64_t)(number * units[i].factor);
+            return 0;
+        }
+    }
+    return ERR_USAGE;
+}
+
+static enum options_result wrong(const char *what, const char *value)
+{
+    fprintf(stderr, "tokkimq: %s: '%s' (see tokkimq --help)\n", what, value);
+    return OPTIONS_WRONG;
+}
+
+static enum options_result set_port(const char *text, struct options *out)
+{
+    uint64_t value;
+    if (parse_number(text, UINT16_MAX, &value) != 0)
+        return wrong("the port must be a number from 0 to 65535", text);
+    out->port = (uint16_t)value;
+    return OPTIONS_RUN;
+}
+
+static enum options_result set_shards(const char *text, struct options *out)
+{
+    uint64_t value;
+    if (parse_number(text, SHARDS_MAX, &value) != 0 || value == 0)
+        return wrong("the number of shards must be from 1 to 64", text);
+    out->shards = (uint16_t)value;
+    return OPTIONS_RUN;
+}
+
+static enum options_result set_spin(const char *text, struct options *out)
+{
+    uint64_t value;
+    if (parse_number(text, 100000, &value) != 0)
+        return wrong("the spin time must be from 0 to 100000 us", text);
+    out->spin_us = (uint32_t)value;
+    return OPTIONS_RUN;
+}
+
+static enum options_result take(int key, const char *value, struct options *out)
+{
+    switch (key) {
+    case OPTION_DATA_DIR:
+        out->data_dir = value;
+        return OPTIONS_RUN;
+    case OPTION_ADDRESS:
+        out->address = value;
+        return OPTIONS_RUN;
+    case OPTION_PORT:
+        return set_port(value, out);
+    case OPTION_SHARDS:
+        return set_shards(value, out);
+    case OPTION_SPIN:
+        return set_spin(value, out);
+    case OPTION_MEMORY_LIMIT:
+        if (memory_limit_parse(value, memory_total(), &out->memory_limit_bytes) != 0)
+            return wrong("the memory limit must be a size or a fraction", value);
+        return OPTIONS_RUN;
+    case OPTION_LOG:
+        out->log_file = value;
+        return OPTIONS_RUN;
+    case OPTION_LOG_LEVEL:
+        if (log_level_parse(str_from_c(value), &out->log_level) != 0)
+            return wrong("the log level must be debug, info, warning or error", value);
+        return OPTIONS_RUN;
+    case OPTION_NODE_NAME:
+        out->node_name = value;
+        return OPTIONS_RUN;
+    case OPTION_VERSION:
+        printf("TokkiMQ %s\n", TOKKIMQ_VERSION);
+        return OPTIONS_EXIT_OK;
+    case OPTION_HELP:
+        fputs(usage, stdout);
+        return OPTIONS_EXIT_OK;
+    default:
+        fputs("Try 'tokkimq --help'.\n", stderr);
+        return OPTIONS_WRONG;
+    }
+}
+
+static enum options_result take_environment(struct options *out)
+{
+    const char *port = getenv("RABBITMQ_NODE_PORT");
+
+    out->node_name = getenv("RABBITMQ_NODENAME");
+    out->address = getenv("RABBITMQ_NODE_IP_ADDRESS");
+    return port ? set_port(port, out) : OPTIONS_RUN;
+}
+
+enum options_result options_parse(int argc, char **argv, struct options *out)
+{
+    enum options_result result;
+    int key;
+
+    *out = (struct options){.data_dir = "data", .port = 5672, .log_level = LOG_INFO};
+    result = take_environment(out);
+    while (result == OPTIONS_RUN && (key = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        result = take(key, optarg, out);
+    if (result == OPTIONS_RUN && optind < argc)
+        return wrong("unexpected argument", argv[optind]);
+    return result;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The broker's program: options, start, wait for a signal, orderly stop. */
+#include "base/err.h"
+#include "base/mem.h"
+#include "broker/alarm.h"
+#include "broker/node.h"
+#include "main/options.h"
+#include "proto/amqp091/conn.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One connection is one descriptor: take what the system grants. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            log_warn("cannot raise the file descriptor limit", "error=%d", errno);
+    }
+}
+
+/* SIGTERM and SIGINT are taken by main alone, with sigwait. */
+static void block_signals(sigset_t *waited)
+{
+    sigemptyset(waited);
+    sigaddset(waited, SIGTERM);
+    sigaddset(waited, SIGINT);
+    pthread_sigmask(SIG_BLOCK, waited, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void fill_name(const struct options *options, char *name, size_t cap)
+{
+    char host[256] = "localhost";
+
+    if (options->node_name) {
+        snprintf(name, cap, "%s", options->node_name);
+        return;
+    }
+    if (gethostname(host, sizeof host) != 0)
+        snprintf(host, sizeof host, "localhost");
+    host[sizeof host - 1] = '\0';
+    host[strcspn(host, ".")] = '\0'; /* short names, as RabbitMQ's default */
+    snprintf(name, cap, "rabbit@%s", host);
+}
+
+static uint16_t default_shards(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return (uint16_t)MAX(1L, MIN(cores, (long)SHARDS_MAX));
+}
+
+static struct node_settings settings_from(const struct options *options, struct str name)
+{
+    return (struct node_settings){
+        .shards = options->shards ? options->shards : default_shards(),
+        .spin_us = options->spin_us,
+        .memory_limit_bytes =
+            options->memory_limit_bytes ? options->memory_limit_bytes : memory_limit_default(),
+        .name = name,
+        .cluster_name = name,
+    };
+}
+
+static int make_data_dir(const char *path)
+{
+    if (mkdir(path, 0750) == 0 || errno == EEXIST)
+        return 0;
+    fprintf(stderr, "tokkimq: cannot make the data directory '%s': %s\n", path, err_text(-errno));
+    return ERR_USAGE;
+}
+
+static void print_banner(const struct node *node, const struct options *options)
+{
+    printf("\n  TokkiMQ %s\n\n"
+           "  node            %.*s\n"
+           "  listeners       AMQP 0-9-1 on %s:%u\n"
+           "  data directory  %s\n"
+           "  shards          %u\n"
+           "  memory limit    %llu MiB\n\n",
+           TOKKIMQ_VERSION, STR_ARG(node->settings.name), options->address ? options->address : "*",
+           listener_port(node->listeners[0]), options->data_dir, node->settings.shards,
+           (unsigned long long)(node->settings.memory_limit_bytes >> 20));
+    fflush(stdout);
+}
+
+static int open_listener(struct node *node, const struct options *options)
+{
+    int rc = node_listen(node, options->address, options->port, amqp_accept);
+
+    if (rc == -EADDRINUSE)
+        fprintf(stderr,
+                "tokkimq: port %u is taken: another broker or program listens on it "
+                "(choose one with --port)\n",
+                options->port);
+    else if (rc == -EINVAL)
+        fprintf(stderr, "tokkimq: '%s' is no IP address\n", options->address);
+    else if (rc != 0)
+        fprintf(stderr, "tokkimq: cannot listen on port %u: %s\n", options->port, err_text(rc));
+    return rc;
+}
+
+/* Serve until a signal comes. */
+static int run(struct node *node, const struct options *options, const sigset_t *waited)
+{
+    int number = 0;
+    int rc = open_listener(node, options);
+
+    if (rc != 0)
+        return rc;
+    rc = node_start(node);
+    if (rc != 0) {
+        fprintf(stderr, "tokkimq: cannot start threads: %s\n", err_text(rc));
+        return rc;
+    }
+    print_banner(node, options);
+    log_info("node started", "name=%.*s port=%u shards=%u", STR_ARG(node->settings.name),
+             listener_port(node->listeners[0]), node->settings.shards);
+    sigwait(waited, &number);
+    log_info("node stopping", "signal=%d", number);
+    node_stop(node);
+    log_info("node stopped", "%s", "");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct node_settings settings;
+    struct node *node = NULL;
+    sigset_t waited;
+    char name[512];
+    int rc;
+
+    switch (options_parse(argc, argv, &options)) {
+    case OPTIONS_RUN:
+        break;
+    case OPTIONS_EXIT_OK:
+        return EXIT_SUCCESS;
+    case OPTIONS_WRONG:
+        return 2;
+    }
+    log_set_level(options.log_level);
+    if (options.log_file && (rc = log_open_file(options.log_file)) != 0) {
+        fprintf(stderr, "tokkimq: cannot open the log '%s': %s\n", options.log_file, err_text(rc));
+        return EXIT_FAILURE;
+    }
+    if (make_data_dir(options.data_dir) != 0)
+        return EXIT_FAILURE;
+    raise_descriptor_limit();
+    block_signals(&waited);
+    fill_name(&options, name, sizeof name);
+    settings = settings_from(&options, str_from_c(name));
+    rc = node_new(&settings, &node);
+    if (rc != 0)
+        fprintf(stderr, "tokkimq: cannot set up the node: %s\n", err_text(rc));
+    else
+        rc = run(node, &options, &waited);
+    node_free(node);
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
