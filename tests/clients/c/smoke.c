@@ -320,12 +320,25 @@ static void expect_equal_value(const amqp_field_value_t *got, const amqp_field_v
     }
 }
 
+/* RabbitMQ 4 sorts headers by name, 3.10 keeps their order: the names count here. */
+static const amqp_field_value_t *table_find(const amqp_table_t *table, amqp_bytes_t key)
+{
+    for (int i = 0; i < table->num_entries; i++) {
+        amqp_bytes_t name = table->entries[i].key;
+
+        if (name.len == key.len && memcmp(name.bytes, key.bytes, key.len) == 0) {
+            return &table->entries[i].value;
+        }
+    }
+    fail("every header came back");
+    return NULL;
+}
+
 static void expect_equal_table(const amqp_table_t *got, const amqp_table_t *sent)
 {
     expect(got->num_entries == sent->num_entries, "a table came back with all its entries");
     for (int i = 0; i < sent->num_entries; i++) {
-        expect_equal_bytes(got->entries[i].key, sent->entries[i].key, "keys keep their order");
-        expect_equal_value(&got->entries[i].value, &sent->entries[i].value);
+        expect_equal_value(table_find(got, sent->entries[i].key), &sent->entries[i].value);
     }
 }
 
