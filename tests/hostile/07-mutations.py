@@ -7,7 +7,7 @@ from guard import Unharmed
 from harness import *
 
 SEED = int(os.environ.get("TOKKI_SEED", str(time.time_ns() % 10**6)))
-ROUNDS = int(os.environ.get("TOKKI_ROUNDS", "600" if TOKKI else "15"))
+ROUNDS = int(os.environ.get("TOKKI_ROUNDS", "5000" if TOKKI else "15"))
 print("seed", SEED)
 
 HEADERS = {"a": 1, "b": "x", "c": [1, {"d": None}], "e": Tagged("D", (2, 5)), "f": 1.5, "CC": ["q2"]}
@@ -94,10 +94,10 @@ def damaged(rng):
     frames = list(session())
     for _ in range(rng.choice((1, 1, 1, 2, 5))):
         # Rarely in the handshake: damage there ends the session before anything interesting.
-        i = rng.randrange(len(frames)) if rng.random() < 0.2 else rng.randrange(4, len(frames))
+        i = rng.randrange(len(frames)) if rng.random() < 0.2 or len(frames) < 5 else rng.randrange(4, len(frames))
         action = rng.randrange(8)
         if action == 0:
-            del frames[i]
+            frames[i] = b""
         elif action == 1:
             frames.insert(i, frames[rng.randrange(len(frames))])
         elif action == 2:
@@ -106,7 +106,7 @@ def damaged(rng):
         elif action == 3:
             frames = frames[: i + 1]
         else:
-            frames[i] = damaged_frame(rng, frames[i])
+            frames[i] = damaged_frame(rng, frames[i] or b"\0")
     return b"".join(frames)
 
 
