@@ -49,8 +49,8 @@ typedef void hamt_drop_fn(const struct edit *edit, struct hamt_item *item);
 /* Dispose of all nodes and hand every item to `drop` (NULL: items are owned elsewhere). */
 void hamt_clear(struct hamt *map, const struct edit *edit, hamt_drop_fn *drop);
 
-/* The root, 64 bits in steps of 5, and one level for items of equal hash. */
-#define HAMT_LEVELS_MAX 15
+/* The root, 64 bits in steps of 6, and one level for items of equal hash. */
+#define HAMT_LEVELS_MAX 13
 
 /* A walk over all items, in an order that depends on the hashes only. */
 struct hamt_iter {

@@ -224,7 +224,7 @@ static void headers_unbind(struct exchange *exchange, const struct edit *edit,
 static void header_scratch_reserve(struct header_scratch *scratch, uint32_t count)
 {
     if (count > scratch->capacity) {
-        scratch->capacity = MAX(count, 32);
+        scratch->capacity = MAX(count, 32U);
         scratch->entries =
             mem_resize(scratch->entries, scratch->capacity * sizeof *scratch->entries);
     }

@@ -42,7 +42,7 @@ void route_grow_queues(struct route_result *out)
 
 static COLD void grow_marks(struct route_result *out, uint32_t limit)
 {
-    uint32_t capacity = MAX(out->marks_capacity * 2, MAX(limit, 64));
+    uint32_t capacity = MAX(out->marks_capacity * 2, MAX(limit, 64U));
     out->marks = mem_resize(out->marks, capacity * sizeof *out->marks);
     memset(out->marks + out->marks_capacity, 0,
            (capacity - out->marks_capacity) * sizeof *out->marks);

@@ -18,19 +18,31 @@
  * entering it again later adds nothing, which `seen` finds out. So a walk does at most words x nodes
  * steps, whatever patterns a hostile client binds; plain backtracking is exponential in `#`.
  *
- * Where one pattern goes on alone, and with plain words only, its rest is kept as text in one node
- * (the *tail*) and compared as a whole. A second pattern through such a node splits off one word.
- * With 100,000 bindings routing is a matter of cache misses, and tails halve the nodes. */
-struct topic_node {
-    struct hamt_item item; /* key: the word, in `bytes`; unused in the root and below * and # */
+ * Where one pattern goes on alone, and with plain words only, its rest is kept as text in a *leaf*
+ * and compared as a whole; a second pattern through it makes the leaf a node. With 100,000 bindings
+ * routing is a matter of cache misses: leaves halve the number of places and their size. */
+
+/* What a leaf and a node share: a word of the trie. */
+struct topic_place {
+    struct hamt_item item; /* key: the word; unused in the root and below * and # */
     uint64_t stamp;        /* the edit that made it */
-    struct hamt words;     /* struct topic_node by word */
+    struct dest_set here;  /* destinations of the pattern that ends here */
+    uint32_t rest_len;
+    bool is_leaf;
+    bool has_rest; /* a leaf: more words follow, in the text behind the word (one may be empty) */
+};
+
+struct topic_leaf {
+    struct topic_place place;
+    char bytes[]; /* the word, the rest */
+};
+
+struct topic_node {
+    struct topic_place place;
+    struct hamt words; /* struct topic_place by word */
     struct topic_node *star;
     struct topic_node *hash;
-    struct dest_set here; /* destinations of the pattern that ends here, or behind the tail */
-    uint32_t tail_len;
-    bool has_tail; /* then it has no children. An empty tail is one empty word */
-    char bytes[];  /* the word, the tail */
+    char bytes[]; /* the word */
 };
 
 /* Words of a key or pattern, one at a time. */
@@ -65,53 +77,79 @@ static bool word_is(struct str word, char wildcard)
     return word.len == 1 && word.data[0] == wildcard;
 }
 
-static bool word_is_plain(struct str word)
+static struct topic_node *node_of(struct topic_place *place)
 {
-    return !word_is(word, '*') && !word_is(word, '#');
+    return (struct topic_node *)place;
 }
 
-static struct str node_tail(const struct topic_node *node)
+static struct str leaf_rest(const struct topic_place *leaf)
 {
-    return str_of(node->bytes + node->item.key.len, node->tail_len);
+    const struct str *word = &leaf->item.key;
+    return str_of(word->data + word->len, leaf->rest_len);
+}
+
+/* Does the leaf's pattern end, or go on with just these words? */
+static inline bool leaf_matches(const struct topic_place *leaf, const struct word_iter *words)
+{
+    if (!leaf->has_rest)
+        return words->done;
+    return !words->done && str_equals(leaf_rest(leaf), words->rest);
+}
+
+/* A leaf for the word and the words after it. */
+static struct topic_place *leaf_new(const struct edit *edit, uint64_t hash, struct str word,
+                                    const struct word_iter *rest, const struct dest_set *here)
+{
+    size_t rest_len = rest->done ? 0 : rest->rest.len;
+    struct topic_leaf *leaf = mem_alloc(sizeof *leaf + word.len + rest_len);
+    if (word.len)
+        memcpy(leaf->bytes, word.data, word.len);
+    if (rest_len)
+        memcpy(leaf->bytes + word.len, rest->rest.data, rest_len);
+    leaf->place = (struct topic_place){
+        .item = {hash, str_of(leaf->bytes, word.len)},
+        .stamp = edit->stamp,
+        .here = *here,
+        .rest_len = (uint32_t)rest_len,
+        .is_leaf = true,
+        .has_rest = !rest->done,
+    };
+    return &leaf->place;
 }
 
 /* A copy of `from` (NULL: an empty node) for the word, which is `from`'s if it has one. */
 static struct topic_node *node_new(const struct edit *edit, const struct topic_node *from,
-                                   uint64_t hash, struct str word, struct str tail)
+                                   uint64_t hash, struct str word)
 {
-    struct topic_node *node = mem_alloc(sizeof *node + word.len + tail.len);
+    struct topic_node *node = mem_alloc(sizeof *node + word.len);
     if (from)
         *node = *from;
     else
         memset(node, 0, sizeof *node);
     if (word.len)
         memcpy(node->bytes, word.data, word.len);
-    if (tail.len)
-        memcpy(node->bytes + word.len, tail.data, tail.len);
-    node->item = (struct hamt_item){hash, str_of(node->bytes, word.len)};
-    node->tail_len = (uint32_t)tail.len;
-    node->stamp = edit->stamp;
+    node->place.item = (struct hamt_item){hash, str_of(node->bytes, word.len)};
+    node->place.stamp = edit->stamp;
     return node;
 }
 
 /* The root, or a node below * or #: itself when the edit owns it, else a copy in its place; a new one
- * for NULL. These have no tails. */
+ * for NULL. */
 static struct topic_node *node_own(const struct edit *edit, struct topic_node *node)
 {
-    const struct str none = {NULL, 0};
-    if (node && node->stamp == edit->stamp)
+    if (node && node->place.stamp == edit->stamp)
         return node;
-    struct topic_node *copy = node_new(edit, node, 0, none, none);
+    struct topic_node *copy = node_new(edit, node, 0, str_of(NULL, 0));
     if (node)
-        edit_dispose(edit, node, node->stamp);
+        edit_dispose(edit, node, node->place.stamp);
     return copy;
 }
 
-/* A node on the way of a pattern: the child of `parent` for `word`, with its hash. */
+/* One step down the trie: a word, its hash, and where its child hangs if it is a wildcard. */
 struct step {
     struct str word;
     uint64_t hash;
-    struct topic_node **wildcard; /* where the child hangs if the word is * or #; else NULL */
+    struct topic_node **wildcard; /* NULL: the child is in `words` */
 };
 
 static struct step step_of(struct topic_node *parent, struct str word, uint64_t seed)
@@ -126,16 +164,16 @@ static struct step step_of(struct topic_node *parent, struct str word, uint64_t 
     return step;
 }
 
-static struct topic_node *step_child(struct topic_node *parent, const struct step *step)
+static struct topic_place *step_child(struct topic_node *parent, const struct step *step)
 {
     if (step->wildcard)
-        return *step->wildcard;
-    return (struct topic_node *)hamt_find(&parent->words, step->hash, step->word);
+        return *step->wildcard ? &(*step->wildcard)->place : NULL;
+    return (struct topic_place *)hamt_find(&parent->words, step->hash, step->word);
 }
 
-/* Put a new child for a plain word below an owned parent, in the place of `old` (may be NULL). */
-static struct topic_node *child_put(const struct edit *edit, struct topic_node *parent,
-                                    struct topic_node *old, struct topic_node *child)
+/* Put a new child below an owned parent, in the place of `old` (may be NULL). */
+static struct topic_place *child_put(const struct edit *edit, struct topic_node *parent,
+                                     struct topic_place *old, struct topic_place *child)
 {
     hamt_put(&parent->words, edit, &child->item);
     if (old)
@@ -143,104 +181,118 @@ static struct topic_node *child_put(const struct edit *edit, struct topic_node *
     return child;
 }
 
-/* The child of an owned parent, owned too; made when missing. */
-static struct topic_node *step_own(const struct edit *edit, struct topic_node *parent,
-                                   const struct step *step)
+/* The leaf `old` below an owned parent, made the edit's own. */
+static struct topic_place *leaf_own(const struct edit *edit, struct topic_node *parent,
+                                    struct topic_place *old)
 {
-    const struct str none = {NULL, 0};
-    struct topic_node *child = step_child(parent, step);
+    if (old->stamp == edit->stamp)
+        return old;
+    const struct word_iter rest = {leaf_rest(old), !old->has_rest};
+    return child_put(edit, parent, old,
+                     leaf_new(edit, old->item.hash, old->item.key, &rest, &old->here));
+}
+
+/* Make the leaf `old` a node, its rest a leaf below that: another pattern goes through here. */
+static struct topic_node *leaf_split(const struct edit *edit, struct topic_node *parent,
+                                     struct topic_place *old, uint64_t seed)
+{
+    struct topic_node *node = node_new(edit, NULL, old->item.hash, old->item.key);
+    struct word_iter rest = {leaf_rest(old), !old->has_rest};
+    struct str word;
+    if (word_next(&rest, &word)) {
+        struct topic_place *leaf = leaf_new(edit, str_hash(word, seed), word, &rest, &old->here);
+        hamt_put(&node->words, edit, &leaf->item);
+    } else {
+        node->place.here = old->here;
+    }
+    child_put(edit, parent, old, &node->place);
+    return node;
+}
+
+/* The child of an owned parent as an owned node; made when missing, split when a leaf. */
+static struct topic_node *step_own(const struct edit *edit, struct topic_node *parent,
+                                   const struct step *step, uint64_t seed)
+{
+    struct topic_place *child = step_child(parent, step);
     if (step->wildcard) {
-        *step->wildcard = node_own(edit, child);
+        *step->wildcard = node_own(edit, *step->wildcard);
         return *step->wildcard;
     }
+    if (child && child->is_leaf)
+        return leaf_split(edit, parent, child, seed);
     if (child && child->stamp == edit->stamp)
-        return child;
-    struct str tail = child ? node_tail(child) : none;
-    return child_put(edit, parent, child, node_new(edit, child, step->hash, step->word, tail));
+        return node_of(child);
+    struct topic_node *node = node_new(edit, child ? node_of(child) : NULL, step->hash, step->word);
+    child_put(edit, parent, child, &node->place);
+    return node;
 }
 
-/* Move the first word of a tail, which is another pattern's too, to a node of its own below `node`. */
-static void tail_split(const struct edit *edit, struct topic_node *node, uint64_t seed)
+static bool words_are_plain(struct word_iter words)
+{
+    struct str word;
+    while (word_next(&words, &word))
+        if (word_is(word, '*') || word_is(word, '#'))
+            return false;
+    return true;
+}
+
+/* The place where the pattern ends, as the edit's own; made when missing. */
+static struct topic_place *pattern_own(const struct edit *edit, struct topic_node *node,
+                                       struct word_iter words, uint64_t seed)
 {
     const struct dest_set empty = {.count = 0};
-    /* The tail may be the empty word, so this is not words_of(). */
-    struct word_iter words = {node_tail(node), false};
     struct str word;
-    word_next(&words, &word);
-    struct str rest = words.done ? str_of(NULL, 0) : words.rest;
-    struct topic_node *child = node_new(edit, NULL, str_hash(word, seed), word, rest);
-    child->has_tail = !words.done;
-    child->here = node->here;
-    hamt_put(&node->words, edit, &child->item);
-    node->here = empty;
-    node->has_tail = false;
-    node->tail_len = 0; /* the bytes stay behind the word, unused */
-}
-
-/* Are there more words, all of them plain? Then they can be a tail. */
-static bool rest_is_plain(struct word_iter words)
-{
-    struct str word;
-    bool any = !words.done;
-    while (word_next(&words, &word))
-        if (!word_is_plain(word))
-            return false;
-    return any;
-}
-
-static bool tail_equals(const struct topic_node *node, const struct word_iter *words)
-{
-    return !words->done && str_equals(node_tail(node), words->rest);
+    while (word_next(&words, &word)) {
+        struct step step = step_of(node, word, seed);
+        struct topic_place *child = step_child(node, &step);
+        if (!child && !step.wildcard && words_are_plain(words))
+            return child_put(edit, node, NULL, leaf_new(edit, step.hash, word, &words, &empty));
+        if (child && child->is_leaf && leaf_matches(child, &words))
+            return leaf_own(edit, node, child);
+        node = step_own(edit, node, &step, seed);
+    }
+    return &node->place;
 }
 
 static void topic_bind(struct exchange *exchange, const struct edit *edit,
                        const struct binding *binding)
 {
-    struct topic_node *node = node_own(edit, exchange->state.topic);
-    exchange->state.topic = node;
-    struct word_iter words = words_of(binding->routing_key);
-    struct str word;
-    while (word_next(&words, &word)) {
-        struct step step = step_of(node, word, exchange->hash_seed);
-        if (!step.wildcard && !step_child(node, &step) && rest_is_plain(words)) {
-            struct topic_node *leaf = node_new(edit, NULL, step.hash, word, words.rest);
-            leaf->has_tail = true;
-            node = child_put(edit, node, NULL, leaf);
-            break;
-        }
-        node = step_own(edit, node, &step);
-        if (node->has_tail && tail_equals(node, &words))
-            break;
-        if (node->has_tail)
-            tail_split(edit, node, exchange->hash_seed);
-    }
-    dest_set_add(&node->here, edit, &binding->target);
+    struct topic_node *root = node_own(edit, exchange->state.topic);
+    exchange->state.topic = root;
+    struct topic_place *end =
+        pattern_own(edit, root, words_of(binding->routing_key), exchange->hash_seed);
+    dest_set_add(&end->here, edit, &binding->target);
 }
 
-static bool node_is_empty(const struct topic_node *node)
+static bool place_is_empty(const struct topic_place *place)
 {
-    return node->here.count == 0 && node->words.count == 0 && !node->star && !node->hash;
+    const struct topic_node *node = (const struct topic_node *)place;
+    if (place->here.count > 0 || place->is_leaf)
+        return place->here.count == 0;
+    return node->words.count == 0 && !node->star && !node->hash;
 }
 
-/* Take the pattern's destination away below `node`, which is owned; nodes left empty go. */
+/* Take the pattern's destination away below `node`, which is owned; places left empty go. */
 static void unbind_below(const struct edit *edit, struct topic_node *node, struct word_iter words,
                          uint64_t seed, uint32_t mark)
 {
     struct str word;
     if (!word_next(&words, &word)) {
-        dest_set_remove(&node->here, edit, mark);
+        dest_set_remove(&node->place.here, edit, mark);
         return;
     }
     struct step step = step_of(node, word, seed);
-    BUG_ON(!step_child(node, &step), "topic: the pattern to unbind is not in the trie");
-    struct topic_node *child = step_own(edit, node, &step);
-    if (child->has_tail) {
-        BUG_ON(!tail_equals(child, &words), "topic: the pattern to unbind is not in the trie");
+    struct topic_place *child = step_child(node, &step);
+    BUG_ON(!child || (child->is_leaf && !leaf_matches(child, &words)),
+           "topic: the pattern to unbind is not in the trie");
+    if (child->is_leaf) {
+        child = leaf_own(edit, node, child);
         dest_set_remove(&child->here, edit, mark);
     } else {
-        unbind_below(edit, child, words, seed, mark);
+        child = &step_own(edit, node, &step, seed)->place;
+        unbind_below(edit, node_of(child), words, seed, mark);
     }
-    if (!node_is_empty(child))
+    if (!place_is_empty(child))
         return;
     if (step.wildcard)
         *step.wildcard = NULL;
@@ -256,10 +308,10 @@ static void topic_unbind(struct exchange *exchange, const struct edit *edit,
     unbind_below(edit, root, words_of(binding->routing_key), exchange->hash_seed,
                  binding->target.mark);
     exchange->state.topic = root;
-    if (!node_is_empty(root))
+    if (!place_is_empty(&root->place))
         return;
     exchange->state.topic = NULL;
-    edit_dispose(edit, root, root->stamp);
+    edit_dispose(edit, root, root->place.stamp);
 }
 
 static void list_push(struct topic_list *list, const struct topic_node *node)
@@ -322,7 +374,7 @@ static void enter_hash(const struct topic_node *node, struct topic_scratch *scra
         /* Nothing is met twice before the first '#' that is followed by something. */
         if ((scratch->sticky.count > 0 || !is_leaf) && !hash_is_new(scratch, hash))
             return;
-        dest_set_route(&hash->here, out);
+        dest_set_route(&hash->place.here, out);
         if (is_leaf)
             return;
         list_push(&scratch->sticky, hash);
@@ -347,11 +399,11 @@ struct walk_step {
 static inline void advance(const struct topic_node *node, const struct walk_step *step,
                            struct topic_scratch *scratch, struct route_result *out)
 {
-    const struct topic_node *child =
-        (const struct topic_node *)hamt_find(&node->words, step->hash, step->word);
-    if (child && !child->has_tail)
-        enter(child, scratch, out);
-    else if (child && tail_equals(child, step->rest))
+    const struct topic_place *child =
+        (const struct topic_place *)hamt_find(&node->words, step->hash, step->word);
+    if (child && !child->is_leaf)
+        enter((const struct topic_node *)child, scratch, out);
+    else if (child && leaf_matches(child, step->rest))
         dest_set_route(&child->here, out);
     if (node->star)
         enter(node->star, scratch, out);
@@ -392,7 +444,7 @@ static HOT void topic_route(const struct vhost_view *view, const struct exchange
     if (!words.done)
         return; /* nothing could match any more */
     for (uint32_t i = 0; i < scratch->next.count; i++)
-        dest_set_route(&scratch->next.nodes[i]->here, out);
+        dest_set_route(&scratch->next.nodes[i]->place.here, out);
 }
 
 void topic_scratch_fini(struct topic_scratch *scratch)
@@ -405,21 +457,28 @@ void topic_scratch_fini(struct topic_scratch *scratch)
 
 static void node_clear(const struct edit *edit, struct topic_node *node);
 
-static void drop_node(const struct edit *edit, struct hamt_item *item)
+static void drop_place(const struct edit *edit, struct hamt_item *item)
 {
-    node_clear(edit, (struct topic_node *)item);
+    struct topic_place *place = (struct topic_place *)item;
+    if (!place->is_leaf) {
+        node_clear(edit, node_of(place));
+        return;
+    }
+    struct dest_set here = place->here; /* readers may still see the leaf's */
+    dest_set_clear(&here, edit);
+    edit_dispose(edit, place, place->stamp);
 }
 
 static void node_clear(const struct edit *edit, struct topic_node *node)
 {
-    struct topic_node copy = *node; /* readers may still see the node */
-    hamt_clear(&copy.words, edit, drop_node);
+    struct topic_node copy = *node; /* as above */
+    hamt_clear(&copy.words, edit, drop_place);
     if (copy.star)
         node_clear(edit, copy.star);
     if (copy.hash)
         node_clear(edit, copy.hash);
-    dest_set_clear(&copy.here, edit);
-    edit_dispose(edit, node, node->stamp);
+    dest_set_clear(&copy.place.here, edit);
+    edit_dispose(edit, node, node->place.stamp);
 }
 
 static void topic_clear(struct exchange *exchange, const struct edit *edit)
