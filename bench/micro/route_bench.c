@@ -187,7 +187,8 @@ static void bench_topic(unsigned count, unsigned wildcard_percent, unsigned batc
             continue;
         snprintf(what, sizeof what, "topic, %u bindings, %u %% wildcards", count, wildcard_percent);
         time_routes(&b, what, "amq.topic", keys, KEYS, BENCH_ROUTES);
-        strcat(what, ", 1024 keys");
+        snprintf(what, sizeof what, "topic, %u bindings, %u %% wildcards, 1024 keys", count,
+                 wildcard_percent);
         time_routes(&b, what, "amq.topic", keys, 1024, BENCH_ROUTES);
     }
     mem_free(patterns);

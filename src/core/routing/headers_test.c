@@ -7,32 +7,45 @@
 
 #include <stdlib.h>
 
-/* A table from lines such as "a=S:text b=I:5 c=V: d=t:1"; lives in static memory, four at a time. */
+/* The text up to `end` (or the end of the string); `*text` moves behind it. */
+static struct str take_until(const char **text, char end)
+{
+    const char *at = strchrnul(*text, end);
+    struct str taken = str_of(*text, (size_t)(at - *text));
+    *text = *at ? at + 1 : at;
+    return taken;
+}
+
+static struct table_value value_of(char tag, struct str text)
+{
+    struct table_value v = {.tag = tag};
+    if (tag == 'S' || tag == 'x')
+        v.bytes = text;
+    else if (tag == 't')
+        v.boolean = text.data[0] == '1';
+    else if (tag == 'd' || tag == 'f')
+        v.real = strtod(text.data, NULL);
+    else if (tag == 'T')
+        v.timestamp = strtoull(text.data, NULL, 10);
+    else if (tag != 'V')
+        v.integer = strtoll(text.data, NULL, 10);
+    return v;
+}
+
+/* A table from text such as "a=S:text b=I:5 c=V:- d=t:1"; in static memory, four at a time. */
 static struct str table_of(const char *text)
 {
     static char memory[4][512];
     static unsigned next;
     char *buf = memory[next++ % 4];
     struct writer w = writer_of(buf, sizeof memory[0]);
-    char name[32];
-    char tag;
-    char value[64];
-    int used;
-    while (sscanf(text, " %31[^=]=%c:%63[^ ]%n", name, &tag, value, &used) == 3) {
-        struct table_value v = {.tag = tag};
-        if (tag == 'S' || tag == 'x')
-            v.bytes = str_from_c(value);
-        else if (tag == 't')
-            v.boolean = value[0] == '1';
-        else if (tag == 'd' || tag == 'f')
-            v.real = atof(value);
-        else if (tag == 'T')
-            v.timestamp = (uint64_t)atoi(value);
-        else if (tag != 'V')
-            v.integer = atoi(value);
-        table_put(&w, str_from_c(name), &v);
-        text += used;
+    while (*text) {
+        struct str name = take_until(&text, '=');
+        struct str tag = take_until(&text, ':');
+        struct table_value value = value_of(tag.data[0], take_until(&text, ' '));
+        table_put(&w, name, &value);
     }
+    assert_false(w.failed);
     return str_of(buf, writer_len(&w));
 }
 
