@@ -19,8 +19,19 @@
 #define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE_BYTES)))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once; names are unique so that calls nest. */
+#define ATTR_JOIN_(a, b) a##b
+#define ATTR_JOIN(a, b) ATTR_JOIN_(a, b)
+#define ATTR_PICK_(op, a, b, x, y)                                                                 \
+    __extension__({                                                                                \
+        __typeof__(a) x = (a);                                                                     \
+        __typeof__(b) y = (b);                                                                     \
+        x op y ? x : y;                                                                            \
+    })
+#define ATTR_PICK(op, a, b)                                                                        \
+    ATTR_PICK_(op, a, b, ATTR_JOIN(pick_a_, __COUNTER__), ATTR_JOIN(pick_b_, __COUNTER__))
+#define MIN(a, b) ATTR_PICK(<, a, b)
+#define MAX(a, b) ATTR_PICK(>, a, b)
 
 /* The structure of `type` that embeds `*ptr` as `member`. */
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))

@@ -88,8 +88,7 @@ static int check_queue_type(const struct table_value *value, struct str name, st
     char detail[160];
 
     if (value->tag != 'S') {
-        snprintf(detail, sizeof detail, "\"expected longstr, got %s\"",
-                 table_type_name(value->tag));
+        snprintf(detail, sizeof detail, "{unacceptable_type,%s}", table_type_name(value->tag));
         return refuse_value(refusal, STR("x-queue-type"), name, vhost, detail);
     }
     if (str_equals(value->bytes, STR("classic")))
@@ -165,18 +164,6 @@ static int compare_flag(const char *argument, bool received, bool current, const
                                words[current]);
 }
 
-/* "the value '10' of type 'signedint'", or "none". */
-static void describe_value(const struct table_value *value, char *out, size_t cap)
-{
-    char text[160];
-    if (!value) {
-        snprintf(out, cap, "none");
-        return;
-    }
-    table_value_text(value, text, sizeof text);
-    snprintf(out, cap, "the value '%s' of type '%s'", text, table_type_name(value->tag));
-}
-
 static bool is_classic(const struct table_value *value)
 {
     return !value || (value->tag == 'S' && str_equals(value->bytes, STR("classic")));
@@ -190,9 +177,7 @@ static int compare_argument(struct str argument, struct str received, struct str
     struct table_value b;
     bool has_a = table_find(received, argument, &a);
     bool has_b = table_find(current, argument, &b);
-    char text_a[240];
-    char text_b[240];
-    char label[64];
+    char mismatch[300];
 
     if (has_a == has_b && (!has_a || table_value_equals(&a, &b, TABLE_EQUAL_VALUE)))
         return 0;
@@ -200,10 +185,10 @@ static int compare_argument(struct str argument, struct str received, struct str
     if (str_equals(argument, STR("x-queue-type")) && is_classic(has_a ? &a : NULL) &&
         is_classic(has_b ? &b : NULL))
         return 0;
-    describe_value(has_a ? &a : NULL, text_a, sizeof text_a);
-    describe_value(has_b ? &b : NULL, text_b, sizeof text_b);
-    snprintf(label, sizeof label, "%.*s", STR_ARG(argument));
-    return refuse_inequivalent(refusal, label, kind, name, vhost, text_a, text_b);
+    table_mismatch_text(has_a ? &a : NULL, has_b ? &b : NULL, mismatch, sizeof mismatch);
+    return refuse(refusal, REFUSAL_PRECONDITION_FAILED,
+                  "inequivalent arg '%.*s' for %s '%.*s' in vhost '%.*s': %s", STR_ARG(argument),
+                  kind, STR_ARG(name), STR_ARG(vhost), mismatch);
 }
 
 int arguments_compare_queue(const struct queue_record *queue, bool durable, bool auto_delete,
@@ -233,7 +218,7 @@ int arguments_check_exchange(struct str name, struct str vhost, struct str argum
                       "invalid type '%s' for arg 'alternate-exchange' in exchange '%.*s' in vhost "
                       "'%.*s'",
                       table_type_name(value.tag), STR_ARG(name), STR_ARG(vhost));
-    return refuse_missing(refusal, STR("alternate-exchange"));
+    return 0;
 }
 
 int arguments_compare_exchange(const struct exchange *exchange, struct str type, bool durable,
@@ -264,8 +249,10 @@ int arguments_compare_exchange(const struct exchange *exchange, struct str type,
 
 /* ---- consumers and messages ---- */
 
-int arguments_consumer(struct str arguments, int32_t *priority, struct refusal *refusal)
+int arguments_consumer(struct str arguments, struct str queue, struct str vhost, int32_t *priority,
+                       struct refusal *refusal)
 {
+    char detail[80];
     static const struct str missing[] = {{"x-stream-offset", 15},
                                          {"x-stream-filter", 15},
                                          {"x-stream-match-unfiltered", 25},
@@ -278,11 +265,10 @@ int arguments_consumer(struct str arguments, int32_t *priority, struct refusal *
             return refuse_missing(refusal, missing[i]);
     if (!table_find(arguments, STR("x-priority"), &value))
         return 0;
-    if (!table_tag_is_integer(value.tag))
-        return refuse(refusal, REFUSAL_PRECONDITION_FAILED,
-                      "invalid arg 'x-priority' for consumer: "
-                      "\"expected integer, got %s\"",
-                      table_type_name(value.tag));
+    if (!table_tag_is_integer(value.tag)) {
+        snprintf(detail, sizeof detail, "\"expected integer, got %s\"", table_type_name(value.tag));
+        return refuse_value(refusal, STR("x-priority"), queue, vhost, detail);
+    }
     *priority = (int32_t)MAX(MIN(value.integer, (int64_t)INT32_MAX), (int64_t)INT32_MIN);
     return 0;
 }

@@ -26,7 +26,8 @@ MUST_CHECK int arguments_compare_exchange(const struct exchange *exchange, struc
                                           struct refusal *refusal);
 
 /* A consumer's x-priority (0 when absent); 540 for consumer arguments of missing features. */
-MUST_CHECK int arguments_consumer(struct str arguments, int32_t *priority, struct refusal *refusal);
+MUST_CHECK int arguments_consumer(struct str arguments, struct str queue, struct str vhost,
+                                  int32_t *priority, struct refusal *refusal);
 
 /* The value of an `expiration` property in ms; 406 with RabbitMQ's text. */
 MUST_CHECK int arguments_expiration(struct str text, uint64_t *ttl_ms, struct refusal *refusal);

@@ -189,11 +189,7 @@ bool reply_address_parse(struct str address, struct session_ref *to, uint64_t *t
 
 bool reply_address_lives(struct broker_shard *here, struct session_ref to, uint64_t token)
 {
-    const struct session *session;
-
-    if (to.shard != here->shard->id)
-        return to.shard < here->shard->count;
-    session = session_find(here, to.slot, to.generation);
+    const struct session *session = session_find(here, to.slot, to.generation);
     return session && session->reply && session->reply_token == token;
 }
 

@@ -37,8 +37,7 @@ void subscription_grant(struct subscription *subscription);
 #define REPLY_TO_MAX 96
 struct str reply_address_format(const struct session *session, char text[REPLY_TO_MAX]);
 /* False when `address` is no such address. */
-/* Does the requester still wait? Answered for sessions of this shard; one on another shard may be gone
- * already, as it may be a moment after any answer. */
+/* Does the requester, whose session is on this shard, still wait? */
 bool reply_address_lives(struct broker_shard *here, struct session_ref to, uint64_t token);
 MUST_CHECK bool reply_address_parse(struct str address, struct session_ref *to, uint64_t *token);
 

@@ -17,8 +17,6 @@
 
 static void commit(struct broker_shard *broker)
 {
-    if (!broker->catalog_changed)
-        return;
     broker->catalog_changed = false;
     catalog_commit(broker->node->catalog);
 }
@@ -75,12 +73,13 @@ static void commit_catalog(struct broker_shard *broker)
 {
     if (broker->shard->id != CATALOG_SHARD)
         return;
-    do {
+    while (broker->catalog_changed || broker->after_commit) {
         commit(broker);
         run_after_commit(broker);
-    } while (broker->catalog_changed || broker->after_commit);
-    if (reclaim_pending(broker->node->reclaim) > 0)
-        reclaim_advance(broker->node->reclaim);
+    }
+    /* With nothing staged a commit only frees what all readers have passed. */
+    if (catalog_uncollected(broker->node->catalog) > 0)
+        catalog_commit(broker->node->catalog);
 }
 
 static void ack_session(void *context, uint64_t tag, bool multiple)

@@ -67,6 +67,8 @@ struct operation {
     struct message message;
     struct consumer_ref consumer;
     struct subscription *subscription;
+    struct session_ref reply_to;
+    uint64_t reply_token;
 
     char text[];
 };
@@ -111,6 +113,9 @@ void operation_delete_exclusive(struct broker_shard *here, struct connection *co
                                 struct vhost *vhost, operation_done done, void *context);
 /* Done when every shard in the session's `touched` set has handled all mail sent to it before. */
 void operation_barrier(struct operation *operation);
+
+/* Does the requester behind a direct reply-to address still wait? 404 when not; name: the address. */
+void operation_reply_address(struct operation *operation);
 
 /* The queue should go because nobody uses it (auto-delete, x-expires). Thread: its shard. */
 void operation_delete_idle(struct queue *queue);

@@ -169,6 +169,30 @@ void operation_get(struct operation *op)
     operation_send(op, here, queue->ref.shard, get_look);
 }
 
+/* ---- direct reply-to ---- */
+
+static void reply_address_look(struct operation *op, struct broker_shard *here)
+{
+    if (reply_address_lives(here, op->reply_to, op->reply_token))
+        op->consumer_count = 1;
+    else
+        refuse_no_queue(&op->refusal, op->name, op->vhost->name);
+    operation_return(op, here);
+}
+
+void operation_reply_address(struct operation *op)
+{
+    struct broker_shard *here = op->session->broker;
+
+    if (reply_address_parse(op->name, &op->reply_to, &op->reply_token) &&
+        op->reply_to.shard < here->shard->count) {
+        operation_send(op, here, op->reply_to.shard, reply_address_look);
+        return;
+    }
+    refuse_no_queue(&op->refusal, op->name, op->vhost->name);
+    operation_return(op, here);
+}
+
 /* ---- barrier ----
  *
  * Goes through the touched shards one after the other; what the session posted to a shard is in that

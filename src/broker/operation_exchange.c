@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "broker/arguments.h"
 #include "broker/operation.h"
+#include "core/table.h"
 
 /* ---- declare ---- */
 
@@ -32,6 +33,18 @@ static void exchange_declare_apply(struct operation *op, struct broker_shard *he
     operation_return(op, here);
 }
 
+/* An alternate exchange reads from the new one and writes to the other (reference, section 7). */
+static int check_alternate(struct operation *op)
+{
+    struct str alternate;
+
+    if (!table_find_longstr(op->arguments, STR("alternate-exchange"), &alternate))
+        return 0;
+    if (check_permission(op->session, PERMISSION_READ, "exchange", op->name, &op->refusal) != 0)
+        return ERR_REFUSED;
+    return check_permission(op->session, PERMISSION_WRITE, "exchange", alternate, &op->refusal);
+}
+
 static int exchange_declare_check(struct operation *op, const struct exchange *exchange)
 {
     enum exchange_type type;
@@ -51,7 +64,9 @@ static int exchange_declare_check(struct operation *op, const struct exchange *e
     if (str_starts_with(op->name, STR("amq.")))
         return refuse(&op->refusal, REFUSAL_ACCESS_REFUSED,
                       "exchange name '%.*s' contains reserved prefix 'amq.*'", STR_ARG(op->name));
-    return arguments_check_exchange(op->name, vhost, op->arguments, &op->refusal);
+    if (arguments_check_exchange(op->name, vhost, op->arguments, &op->refusal) != 0)
+        return ERR_REFUSED;
+    return check_alternate(op);
 }
 
 static void exchange_declare_start(struct operation *op, struct broker_shard *here)
@@ -140,6 +155,19 @@ static void bind_apply(struct operation *op, struct broker_shard *here)
     operation_return(op, here);
 }
 
+/* RabbitMQ looks at the owner only when there is a binding to remove. */
+static bool is_bound(const struct operation *op, const struct queue_record *queue)
+{
+    const struct binding *binding;
+    struct hamt_iter iter;
+
+    hamt_iter_init(&iter, &queue->bindings_to);
+    while ((binding = view_next_binding(&iter)))
+        if (str_equals(binding->source, op->other) && str_equals(binding->routing_key, op->key))
+            return true;
+    return false;
+}
+
 static int bind_check(struct operation *op, const struct vhost_view *view)
 {
     const char *kind = op->is_to_exchange ? "exchange" : "queue";
@@ -153,7 +181,8 @@ static int bind_check(struct operation *op, const struct vhost_view *view)
     if (check_permission(op->session, PERMISSION_WRITE, kind, op->name, &op->refusal) != 0 ||
         check_permission(op->session, PERMISSION_READ, "exchange", op->other, &op->refusal) != 0)
         return ERR_REFUSED;
-    if (queue && check_owner(queue, op->owner, op->vhost->name, &op->refusal) != 0)
+    if (queue && (!op->is_unbind || is_bound(op, queue)) &&
+        check_owner(queue, op->owner, op->vhost->name, &op->refusal) != 0)
         return ERR_REFUSED;
     if (source && !op->is_unbind &&
         exchange_check_binding(source->type, op->arguments, text, sizeof text) != 0)

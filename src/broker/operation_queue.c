@@ -338,11 +338,14 @@ void operation_delete_exclusive(struct broker_shard *here, struct connection *co
 static void purge_look(struct operation *op, struct broker_shard *here)
 {
     struct queue *queue = queue_find(&here->queues, op->queue);
+    uint64_t purged;
 
-    if (queue && queue->state == QUEUE_LIVE)
-        op->message_count = (uint32_t)MIN(queue_purge(queue), (uint64_t)UINT32_MAX);
-    else
+    if (queue && queue->state == QUEUE_LIVE) {
+        purged = queue_purge(queue);
+        op->message_count = (uint32_t)MIN(purged, (uint64_t)UINT32_MAX);
+    } else {
         refuse_no_queue(&op->refusal, op->name, op->vhost->name);
+    }
     operation_return(op, here);
 }
 

@@ -69,10 +69,13 @@ const char *table_type_name(char tag);
 bool table_tag_is_integer(char tag);
 
 enum table_equality {
-    /* By value alone, as RabbitMQ compares the arguments of a redeclaration and the headers of a
-     * headers exchange: integers of all widths and timestamps are numbers, floats are others (1 is
-     * not 1.0), text and octets are the same. Inside tables and arrays the types count too. */
+    /* By value, as RabbitMQ compares the arguments of a redeclaration: integers of all widths and
+     * timestamps are numbers, floats are others (1 is not 1.0), text and octets are the same. Inside
+     * tables and arrays the types count too. */
     TABLE_EQUAL_VALUE,
+    /* As that, and for the headers of a headers exchange (observed with 3.10.8): all numbers are
+     * compared as numbers (7 equals 7.0), and an empty table equals an empty array. */
+    TABLE_EQUAL_HEADER,
     /* The same type letter and the same value. */
     TABLE_EQUAL_STRICT,
 };

@@ -67,7 +67,7 @@ static void aim_shared(struct input *input, struct shard *shard)
     }
 }
 
-long input_fill(struct input *input, struct stream *stream)
+long input_fill(struct input *input, struct stream *stream, uint32_t max)
 {
     struct shard *shard = stream->shard;
     long n;
@@ -77,7 +77,7 @@ long input_fill(struct input *input, struct stream *stream)
     else
         aim_shared(input, shard);
     n = stream_receive(stream, input->block->data + input->end,
-                       MIN(room(input->block, input->end), INPUT_READ_MAX));
+                       MIN(room(input->block, input->end), max));
     if (n > 0)
         input->end += (uint32_t)n;
     input->last_read = n > 0 ? (uint32_t)n : 0;

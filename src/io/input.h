@@ -28,9 +28,9 @@ struct input {
     bool is_owned;
 };
 
-/* recv once. Returns the bytes read, ERR_AGAIN, ERR_EOF or -errno; then [start, end) of `block`
+/* recv once, at most `max` bytes. Returns the bytes read, ERR_AGAIN, ERR_EOF or -errno; then [start, end) of `block`
  * holds all unconsumed bytes. */
-MUST_CHECK long input_fill(struct input *input, struct stream *stream);
+MUST_CHECK long input_fill(struct input *input, struct stream *stream, uint32_t max);
 
 /* As input_fill, without reading: the bytes kept so far lie in [start, end) of `block`. */
 void input_resume(struct input *input, struct shard *shard);

@@ -64,8 +64,14 @@ static void on_ready(struct io_handler *handler, struct shard *shard, uint32_t e
         return; /* closed earlier in this turn */
     if (events & EPOLLOUT)
         stream_send(stream);
-    if (stream->fd != -1 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        return;
+    if (stream->fd == -1)
+        return;
+    if (!stream->is_paused)
         stream->events->readable(stream);
+    else if (events & (EPOLLHUP | EPOLLERR))
+        stream->events->failed(stream, -ECONNRESET); /* epoll would tell it again and again */
 }
 
 int stream_open(struct stream *stream, struct shard *shard, int fd,

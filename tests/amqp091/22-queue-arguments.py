@@ -103,18 +103,6 @@ def queue_types_of_later_features():
 
 
 @only("tokkimq")
-def alternate_exchange_is_a_later_feature():
-    connect().channel().kills(
-        540,
-        re.compile("^NOT_IMPLEMENTED - .*alternate-exchange"),
-        "exchange.declare",
-        exchange=unique(),
-        type="fanout",
-        arguments={"alternate-exchange": "amq.fanout"},
-    )
-
-
-@only("tokkimq")
 def a_refused_argument_creates_nothing(ch):
     name = unique()
     connect().channel().kills(

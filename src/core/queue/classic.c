@@ -116,6 +116,14 @@ static HOT void deliver(struct queue *queue, struct consumer *consumer, uint64_t
     consumer_rotate(consumer);
 }
 
+static void note_behind(struct queue *queue, const struct message *message)
+{
+    if (queue->consumer_count == 0)
+        return;
+    queue->host->behind_turn = queue->host->shard->turns;
+    queue->host->behind_length = message->length;
+}
+
 static HOT void classic_dispatch(struct queue *queue)
 {
     uint64_t position;
@@ -130,8 +138,10 @@ static HOT void classic_dispatch(struct queue *queue)
             continue;
         }
         consumer = consumer_next(queue);
-        if (!consumer)
+        if (!consumer) {
+            note_behind(queue, message);
             break;
+        }
         deliver(queue, consumer, position, message);
     }
     if (UNLIKELY(queue->has_expiring))

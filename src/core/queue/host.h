@@ -49,6 +49,10 @@ struct queue_host {
     struct list unmoved;    /* queues with entries in receive blocks, longest waiting first */
     struct timer relocate_timer;
     uint64_t messages; /* entries held by all queues here */
+    /* The last turn in which messages waited for consumers that had used up their prefetch, and the
+     * image length of one of them: publishers are read in smaller parts then. */
+    uint64_t behind_turn;
+    uint32_t behind_length;
 };
 
 void queue_host_init(struct queue_host *host, struct shard *shard, struct stage *stage,

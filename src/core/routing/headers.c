@@ -288,7 +288,7 @@ static bool binding_matches(const struct binding *binding, const struct header_s
         uint32_t place = *header_index(scratch, str_hash(name, seed), name);
         bool holds = place != 0 && (value.tag == 'V' ||
                                     table_value_equals(&value, &scratch->entries[place - 1].value,
-                                                       TABLE_EQUAL_VALUE));
+                                                       TABLE_EQUAL_HEADER));
         if (holds == mode.any)
             return mode.any;
     }

@@ -23,6 +23,9 @@
 #define BROKEN_LINGER_MS 3000U
 /* RabbitMQ tolerates this much above frame_max. */
 #define FRAME_TOLERANCE 8U
+/* Messages to read at a time while consumers are behind, and the least bytes of such a read. */
+#define READ_WHEN_BEHIND 256U
+#define READ_MIN (16U * 1024U)
 /* While the node stops, clients get this long to answer. */
 #define STOP_MS 2000U
 
@@ -293,6 +296,17 @@ static void output_drained(struct amqp_conn *conn)
         session_set_gate(&channel_at(link)->session, GATE_OUTPUT_FULL, false);
 }
 
+/* Read, unless something holds the connection back. */
+static void update_reading(struct amqp_conn *conn)
+{
+    if (conn->stream.fd == -1)
+        return;
+    if (conn->is_blocked || conn->is_held)
+        stream_pause(&conn->stream);
+    else
+        stream_resume(&conn->stream);
+}
+
 static bool is_congested(const struct amqp_conn *conn)
 {
     LIST_FOR_EACH (link, &conn->channels) {
@@ -321,10 +335,8 @@ static void check_blocked(struct amqp_conn *conn)
     conn->has_published = false;
     if (conn->state != CONN_OPEN || (alarms == 0 && LIKELY(!is_congested(conn))))
         return;
-    if (!conn->is_blocked) {
-        conn->is_blocked = true;
-        stream_pause(&conn->stream);
-    }
+    conn->is_blocked = true;
+    update_reading(conn);
     if (alarms != 0)
         tell_blocked(conn, alarms);
     broker_block(conn->broker, &conn->base);
@@ -342,8 +354,7 @@ static void on_unblock(struct connection *base)
         conn_send(conn, 0, AMQP_CONNECTION_UNBLOCKED, NULL);
     conn->told_blocked = false;
     conn->is_blocked = false;
-    if (conn->stream.fd != -1)
-        stream_resume(&conn->stream);
+    update_reading(conn);
 }
 
 /* ---- reading ---- */
@@ -356,20 +367,26 @@ static bool is_printable(struct str s)
     return s.len > 0;
 }
 
+/* <<1,2,3>> of the first `max` octets. */
+static void octets_format_numbers(struct str payload, size_t max, char *out, size_t cap)
+{
+    size_t n = MIN(payload.len, max);
+    size_t at = (size_t)snprintf(out, cap, "<<");
+
+    for (size_t i = 0; i < n && at < cap; i++)
+        at += (size_t)snprintf(out + at, cap - at, "%s%u", i ? "," : "", (uint8_t)payload.data[i]);
+    if (at < cap)
+        snprintf(out + at, cap - at, ">>");
+}
+
 void octets_format(struct str payload, size_t max, char *out, size_t cap)
 {
     struct str shown = str_of(payload.data, MIN(payload.len, max));
-    size_t at;
 
-    if (is_printable(shown)) {
+    if (is_printable(shown))
         snprintf(out, cap, "<<\"%.*s\">>", STR_ARG(shown));
-        return;
-    }
-    at = (size_t)snprintf(out, cap, "<<");
-    for (size_t i = 0; i < shown.len && at < cap; i++)
-        at += (size_t)snprintf(out + at, cap - at, "%s%u", i ? "," : "", (uint8_t)shown.data[i]);
-    if (at < cap)
-        snprintf(out + at, cap - at, ">>");
+    else
+        octets_format_numbers(payload, max, out, cap);
 }
 
 void conn_fail_frame(struct amqp_conn *conn, enum refusal_code code, const struct amqp_frame *frame,
@@ -450,7 +467,7 @@ bool conn_decode(struct amqp_conn *conn, const struct amqp_method *method, struc
         conn_fail(conn, REFUSAL_FRAME_ERROR, 0, "Malformed UTF-8 in shortstr");
         return false;
     }
-    octets_format(octets, 100, text, sizeof text);
+    octets_format_numbers(octets, 100, text, sizeof text);
     conn_fail(conn, REFUSAL_FRAME_ERROR, method->id, "cannot decode %s", text);
     return false;
 }
@@ -528,7 +545,8 @@ HOT void conn_parse(struct amqp_conn *conn)
     struct input *input = &conn->input;
 
     conn->is_parsing = true;
-    while (input->start < input->end && conn->stream.fd != -1 && !conn->is_moving) {
+    while (input->start < input->end && conn->stream.fd != -1 && !conn->is_moving &&
+           conn->stream.out_bytes <= CONN_OUTPUT_STOP) {
         size_t used =
             parse_next(conn, input->block->data + input->start, input->end - input->start);
         if (used == 0)
@@ -558,12 +576,37 @@ static void take_input(struct amqp_conn *conn)
     queue_host_dispatch(&conn->broker->queues);
     if (conn->has_published)
         check_blocked(conn);
+    if (UNLIKELY(conn->stream.out_bytes > CONN_OUTPUT_STOP)) {
+        conn->is_held = true;
+        conn_note_output(conn);
+        update_reading(conn);
+    }
+}
+
+/* The output has drained: go on with what was read, then with reading. */
+static void release_hold(struct amqp_conn *conn)
+{
+    conn->is_held = false;
+    update_reading(conn);
+    input_resume(&conn->input, conn->stream.shard);
+    take_input(conn);
+}
+
+/* Consumers that wait for nothing but their own acks (prefetch) get a turn for every part of a
+ * publisher's input: with whole reads a window of 4,096 publishes outruns a prefetch of 1,000 four to
+ * one, and the backlog that grows costs more than the smaller reads (docs/performance.md). */
+static uint32_t read_limit(const struct amqp_conn *conn)
+{
+    bool is_behind = conn->stream.shard->turns - conn->broker->queues.behind_turn <= 1;
+    uint64_t part = (uint64_t)conn->broker->queues.behind_length * READ_WHEN_BEHIND;
+    return is_behind ? (uint32_t)MIN(MAX(part, (uint64_t)READ_MIN), (uint64_t)INPUT_READ_MAX)
+                     : INPUT_READ_MAX;
 }
 
 static void on_readable(struct stream *stream)
 {
     struct amqp_conn *conn = CONTAINER_OF(stream, struct amqp_conn, stream);
-    long n = input_fill(&conn->input, stream);
+    long n = input_fill(&conn->input, stream, read_limit(conn));
 
     if (n == ERR_AGAIN) {
         input_settle(&conn->input, stream->shard);
@@ -587,6 +630,8 @@ static void on_sent(struct stream *stream)
 
     if (conn->is_output_full && stream->out_bytes < CONN_OUTPUT_LOW)
         output_drained(conn);
+    if (UNLIKELY(conn->is_held && stream->out_bytes < CONN_OUTPUT_LOW))
+        release_hold(conn);
 }
 
 static void on_failed(struct stream *stream, int error)

@@ -48,6 +48,9 @@ enum conn_state {
  * own buffer comes on top. */
 #define CONN_OUTPUT_HIGH (1024U * 1024U)
 #define CONN_OUTPUT_LOW (256U * 1024U)
+/* Output above which the connection is not read: a client that asks for replies (basic.get, returns)
+ * and does not take them. Deliveries alone stay below. */
+#define CONN_OUTPUT_STOP (4U * 1024U * 1024U)
 
 /* Numbers up to 65535 may be used, few are: pages keep a look-up at two loads and a lone high number
  * at a few KiB. */
@@ -87,6 +90,7 @@ struct amqp_conn {
     bool is_blocked;      /* not read: alarm or congestion */
     bool told_blocked;    /* connection.blocked was sent */
     bool is_output_full;  /* consumers wait */
+    bool is_held;         /* not read before its output is below the low mark */
     bool has_queue_end;   /* deletion of the exclusive queues has begun */
     bool queues_are_gone; /* ... and ended */
     bool is_freeing;

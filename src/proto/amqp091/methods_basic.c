@@ -110,7 +110,8 @@ void channel_basic_consume(struct amqp_channel *channel, union amqp_args *args, 
     }
     if (!channel_queue_name(channel, &consume->queue, id))
         return;
-    if (arguments_consumer(consume->arguments, &priority, &refusal) != 0) {
+    if (arguments_consumer(consume->arguments, consume->queue, channel->session.vhost->name,
+                           &priority, &refusal) != 0) {
         channel_refuse(channel, &refusal, id);
         return;
     }

@@ -29,26 +29,36 @@ static void on_declared(struct operation *operation, struct session *session)
     channel_operation_done(channel);
 }
 
+static void on_asked(struct operation *operation, struct session *session)
+{
+    struct amqp_channel *channel = CHANNEL_OF(session);
+    struct amqp_queue_declare_ok ok = {operation->name, 0, 1};
+
+    if (operation->refusal.code != 0)
+        channel_refuse(channel, &operation->refusal, AMQP_QUEUE_DECLARE);
+    else if (!operation->nowait && channel->state == CHANNEL_OPEN)
+        channel_send(channel, AMQP_QUEUE_DECLARE_OK, &ok);
+    channel_operation_done(channel);
+}
+
 /* The names of direct reply-to are no queues: a declare only asks whether the requester lives. */
 static bool declare_reply_to(struct amqp_channel *channel, const struct amqp_queue_declare *declare)
 {
     struct amqp_queue_declare_ok ok = {declare->queue, 0, 1};
-    struct session_ref to;
-    uint64_t token;
+    struct operation *operation;
 
-    if (!str_equals(declare->queue, STR(REPLY_TO_NAME)) &&
-        !str_starts_with(declare->queue, STR(REPLY_TO_PREFIX)))
-        return false;
-    if (str_equals(declare->queue, STR(REPLY_TO_NAME)) ||
-        (reply_address_parse(declare->queue, &to, &token) &&
-         reply_address_lives(channel->session.broker, to, token))) {
+    if (str_equals(declare->queue, STR(REPLY_TO_NAME))) {
         if (!declare->nowait)
             channel_send(channel, AMQP_QUEUE_DECLARE_OK, &ok);
-    } else {
-        channel_fail(channel, REFUSAL_NOT_FOUND, AMQP_QUEUE_DECLARE,
-                     "no queue '%.*s' in vhost '%.*s'", STR_ARG(declare->queue),
-                     STR_ARG(channel->session.vhost->name));
+        return true;
     }
+    if (!str_starts_with(declare->queue, STR(REPLY_TO_PREFIX)))
+        return false;
+    operation =
+        operation_new(&channel->session, declare->queue, STR(""), STR(""), STR(""), on_asked);
+    operation->nowait = declare->nowait;
+    channel_begin_operation(channel);
+    operation_reply_address(operation);
     return true;
 }
 

@@ -226,14 +226,36 @@ static bool route_and_send(struct amqp_channel *channel, struct message *message
         return false;
     }
     channel->conn->is_settled = true;
-    if (result.is_unroutable)
-        return_message(channel, message);
     if (facts->has_copies || facts->wants_reply)
         rewrite(channel, message, props, facts);
+    if (result.is_unroutable)
+        return_message(channel, message);
     set_message_facts(channel, message, facts);
     session_publish(&channel->session, message);
     return !facts->has_copies && !facts->wants_reply && !facts->mandatory &&
            channel->session.route->is_valid;
+}
+
+/* In a transaction the exchange is looked at now and the route found at the commit. */
+static void keep_for_commit(struct amqp_channel *channel, struct message *message,
+                            const struct publish_facts *facts)
+{
+    struct publication publication = {
+        .exchange = facts->exchange,
+        .routing_key = facts->routing_key,
+        .headers = facts->headers,
+        .has_copies = facts->has_copies,
+    };
+    struct publish_result result;
+    struct refusal refusal;
+
+    channel->conn->is_settled = true;
+    if (session_route(&channel->session, &publication, &result, &refusal) != 0) {
+        drop_message(channel, message);
+        channel_refuse(channel, &refusal, AMQP_BASIC_PUBLISH);
+        return;
+    }
+    transaction_publish(channel, message, facts->mandatory);
 }
 
 /* Everything about one publish but its framing. Returns as route_and_send. */
@@ -256,7 +278,7 @@ static bool publish_checked(struct amqp_channel *channel, struct message *messag
         return false;
     }
     if (channel->mode == CHANNEL_TX && !is_commit) {
-        transaction_publish(channel, message, facts->mandatory);
+        keep_for_commit(channel, message, facts);
         return false;
     }
     return route_and_send(channel, message, facts, &props);
@@ -305,6 +327,8 @@ static enum publish_progress span_body(struct span *span, size_t n, uint16_t cha
 
     while (left > 0) {
         uint32_t size;
+        if (n > at && span->p[at] != AMQP_FRAME_BODY)
+            return PUBLISH_NOT;
         if (n - at < AMQP_FRAME_HEADER_SIZE)
             return PUBLISH_NEED_MORE;
         size = load_u32(span->p + at + 3);
@@ -336,8 +360,14 @@ static inline enum publish_progress span_find(const uint8_t *p, size_t n, uint16
     if (size < 9 || size > 9 + 2 * 255)
         return PUBLISH_NOT;
     span->method_len = size + AMQP_FRAME_OVERHEAD;
+    /* What follows already shows whether it is the content header. */
+    if (n > span->method_len && p[span->method_len] != AMQP_FRAME_HEADER)
+        return PUBLISH_NOT;
     if (n < span->method_len + HEADER_HEAD + 8U)
-        return PUBLISH_NEED_MORE;
+        return n < span->method_len + AMQP_FRAME_HEADER_SIZE ||
+                       load_u32(p + span->method_len + 3) >= MESSAGE_HEADER_FIXED + 2
+                   ? PUBLISH_NEED_MORE
+                   : PUBLISH_NOT;
     if (p[span->method_len - 1] != AMQP_FRAME_END)
         return PUBLISH_NOT;
     header = p + span->method_len;
