@@ -105,7 +105,7 @@ static void parse(struct client *client)
 
 static long client_turn(struct client *client, struct shard *shard)
 {
-    long n = input_fill(&client->input, &client->stream);
+    long n = input_fill(&client->input, &client->stream, INPUT_READ_MAX);
     parse(client);
     input_settle(&client->input, shard);
     return n;
@@ -114,7 +114,7 @@ static long client_turn(struct client *client, struct shard *shard)
 /* Quiet and busy connections share one shard; all frames come out whole and in order. */
 static void random_cuts_lose_nothing(void **state)
 {
-    enum { CLIENTS = 5, ROUNDS = 6000 };
+    enum { CLIENTS = 5, ROUNDS = 6000, LARGEST = 400000 };
     struct shard_set *set = shards_open(1);
     struct shard *shard = set->shards[0];
     struct client clients[CLIENTS];
@@ -129,7 +129,7 @@ static void random_cuts_lose_nothing(void **state)
         uint64_t bits = i == 0 ? 6 : 19;
         uint64_t size = dice_roll(&dice, 1ULL << (1 + dice_roll(&dice, bits)));
         if (clients[i].waiting_len < WAITING_MAX / 4)
-            peer_write_frame(&clients[i], (uint32_t)MIN(size, 400000));
+            peer_write_frame(&clients[i], (uint32_t)MIN(size, (uint64_t)LARGEST));
         peer_flush(&clients[i], dice_roll(&dice, 300000));
         i = dice_roll(&dice, CLIENTS);
         client_turn(&clients[i], shard);
@@ -170,7 +170,7 @@ static void consumed_bytes_stay_while_referenced(void **state)
         for (uint32_t j = 0; j < SIZE; j++)
             copies[(size_t)i * SIZE + j] = (uint8_t)(j * 31 + (uint32_t)i);
         assert_int_equal(send(client->peer, copies + (size_t)i * SIZE, SIZE, 0), SIZE);
-        assert_int_equal(input_fill(input, &client->stream), SIZE);
+        assert_int_equal(input_fill(input, &client->stream, INPUT_READ_MAX), SIZE);
         /* All but a little at the end is consumed; the rest is carried to the next read. */
         places[i] = input->block->data + input->end - SIZE;
         blocks[i] = input->block;

@@ -198,6 +198,8 @@ void stream_commit(struct stream *stream, size_t n)
     uint8_t *start = tail->data + tail->used;
     struct stream_piece *last = stream->count ? piece_at(stream, stream->count - 1) : NULL;
 
+    if (UNLIKELY(n == 0))
+        return; /* an empty run would never be consumed */
     tail->used += (uint32_t)n;
     stream->out_bytes += n;
     if (last && last->chunk == tail && last->data + last->len == start) {
@@ -223,6 +225,10 @@ void stream_write(struct stream *stream, const void *data, size_t n)
 
 void stream_write_block(struct stream *stream, struct block *block, const uint8_t *data, size_t n)
 {
+    if (UNLIKELY(n == 0)) {
+        block_unref(stream->shard, block, 1);
+        return;
+    }
     *push_piece(stream) = (struct stream_piece){.data = data, .len = n, .block = block};
     stream->out_bytes += n;
     mark_dirty(stream);
@@ -230,15 +236,18 @@ void stream_write_block(struct stream *stream, struct block *block, const uint8_
 
 /* ---- sending ---- */
 
-static int gather(struct stream *stream, struct iovec *iov)
+/* Returns the number of runs; `*bytes` is filled with their sum. */
+static size_t gather(struct stream *stream, struct iovec *iov, size_t *bytes)
 {
     uint32_t n = MIN(stream->count, (uint32_t)IOV_PER_SEND);
+    *bytes = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct stream_piece *piece = piece_at(stream, i);
         iov[i].iov_base = (void *)(uintptr_t)piece->data;
         iov[i].iov_len = piece->len;
+        *bytes += piece->len;
     }
-    return (int)n;
+    return n;
 }
 
 static void consume(struct stream *stream, size_t sent)
@@ -257,14 +266,14 @@ static void consume(struct stream *stream, size_t sent)
     }
 }
 
-/* Returns the bytes sent, 0 when the kernel takes no more, or -errno. */
-static ssize_t send_once(struct stream *stream)
+/* Returns the bytes sent, of `*asked`, 0 when the kernel takes no more, or -errno. */
+static ssize_t send_once(struct stream *stream, size_t *asked)
 {
     struct iovec iov[IOV_PER_SEND];
     struct msghdr message = {.msg_iov = iov};
     ssize_t n;
 
-    message.msg_iovlen = (size_t)gather(stream, iov);
+    message.msg_iovlen = gather(stream, iov, asked);
     do {
         n = sendmsg(stream->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n == -1 && errno == EINTR);
@@ -289,11 +298,11 @@ void stream_send(struct stream *stream)
     if (stream->fd == -1 || stream->has_failed)
         return;
     while (stream->count > 0 && n > 0) {
-        uint64_t asked = stream->out_bytes;
-        n = send_once(stream);
+        size_t asked;
+        n = send_once(stream, &asked);
         if (n > 0)
             consume(stream, (size_t)n);
-        if (n > 0 && (uint64_t)n < asked && stream->count < IOV_PER_SEND)
+        if (n > 0 && (size_t)n < asked)
             n = 0; /* a short write: the buffer is full, asking again would only cost a call */
     }
     if (n < 0) {
