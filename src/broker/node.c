@@ -39,13 +39,19 @@ const struct vhost_view *broker_route_view(struct broker_shard *broker, const st
 
 static void on_awake(struct shard *shard)
 {
-    /* Also the quiescent point of the turn before: nothing published is held across turns. */
-    reclaim_reader_online(broker_of(shard)->node->reclaim, shard->id);
-    reclaim_reader_quiescent(broker_of(shard)->node->reclaim, shard->id);
+    struct broker_shard *broker = broker_of(shard);
+
+    /* The end of the turn before, too: nothing published is held across turns. */
+    if (broker->is_reading)
+        reclaim_reader_quiescent(broker->node->reclaim, shard->id);
+    else
+        reclaim_reader_online(broker->node->reclaim, shard->id);
+    broker->is_reading = true;
 }
 
 static void on_asleep(struct shard *shard)
 {
+    broker_of(shard)->is_reading = false;
     reclaim_reader_offline(broker_of(shard)->node->reclaim, shard->id);
 }
 

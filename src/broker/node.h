@@ -97,6 +97,7 @@ struct broker_shard {
     struct confirm_run confirm_run;
     struct operation *after_commit; /* the catalog shard's: steps that follow the commit */
     bool catalog_changed;
+    bool is_reading; /* this shard is online as a reader of the catalog */
     uint64_t connection_count;
     uint64_t channel_count;
     uint64_t other_bytes; /* unfinished contents and parked frames */

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Connections come and go around a durable stream of messages; transactions and questions (direct reply-to) cross it. timeout: 150
+import time
+
 from crowd import Account, Crowd, Publisher, sharded_port
 from harness import *
 
@@ -107,6 +109,19 @@ def responder(crowd, port, queue):
     return work
 
 
+def answer(crowd, ch):
+    """The next delivery; None when the crowd is dispersing and nobody answers any more."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        going = crowd.going()
+        try:
+            return ch.delivery(patience=0.5)
+        except TimeoutError:
+            if not going:
+                return None
+            assert time.monotonic() < deadline, "no answer came in time"
+
+
 def asker(crowd, port, queue):
     def work(rng):
         while crowd.going():
@@ -115,9 +130,10 @@ def asker(crowd, port, queue):
             ch.consume(PSEUDO, no_ack=True)
             for i in range(rng.randrange(1, 50)):
                 ch.publish("", queue, str(i), {"reply_to": PSEUDO})
-                if not crowd.going():
-                    break
-                eq(ch.delivery().body, b"%d" % i)
+                got = answer(crowd, ch)
+                if got is None:
+                    break  # the responder has gone home
+                eq(got.body, b"%d" % i)
             ch.publish("", queue, "left before the answer", {"reply_to": PSEUDO})
             c.close()
 
