@@ -161,6 +161,8 @@ static COLD bool deliver_at_once(struct queue *queue, const struct message *mess
     position = entries_push(&queue->entries, &queue->host->chunks, message);
     queue->ready_bytes += message->body_bytes;
     queue->host->messages++;
+    if (message->flags & MESSAGE_IN_RECEIVE)
+        queue_note_unmoved(queue, position); /* it may wait for its acknowledgement */
     deliver(queue, consumer, position, entries_at(&queue->entries, position));
     return true;
 }
@@ -271,6 +273,8 @@ static bool classic_get(struct queue *queue, bool no_ack, struct message *out, u
     message = entries_at(&queue->entries, *position);
     take_first(queue, message);
     queue->stats.got++;
+    if (UNLIKELY(queue->has_expiring))
+        arm_expiry(queue); /* there is another head now */
     *out = *message;
     if (!no_ack) {
         message->state = MESSAGE_UNACKED;
