@@ -5,6 +5,9 @@
 #include "base/bug.h"
 #include "base/mem.h"
 
+/* In `waiting`: all queues have it and the client knows; 0 is that it does not know yet. */
+#define TOLD UINT32_MAX
+
 void confirms_init(struct confirms *confirms)
 {
     *confirms = (struct confirms){.next = 1, .low = 1, .sent = 1};
@@ -49,6 +52,7 @@ uint64_t confirms_add(struct confirms *confirms, uint32_t queues)
     uint64_t seq = confirms->next;
 
     if (LIKELY(queues == 0 && confirms->low == seq)) {
+        confirms->last = seq;
         confirms->low = ++confirms->next;
         return seq;
     }
@@ -61,16 +65,29 @@ uint64_t confirms_add(struct confirms *confirms, uint32_t queues)
     return seq;
 }
 
+static bool is_done(uint32_t waiting)
+{
+    return waiting == 0 || waiting == TOLD;
+}
+
+static void pass_done(struct confirms *confirms)
+{
+    while (confirms->low < confirms->next && is_done(*slot(confirms, confirms->low))) {
+        if (*slot(confirms, confirms->low) != TOLD)
+            confirms->last = confirms->low;
+        confirms->low++;
+    }
+}
+
 void confirms_done(struct confirms *confirms, uint64_t first, uint64_t count)
 {
     for (uint64_t seq = first; seq < first + count; seq++) {
         uint32_t *waiting = slot(confirms, seq);
-        BUG_ON(seq < confirms->low || seq >= confirms->next || *waiting == 0,
+        BUG_ON(seq < confirms->low || seq >= confirms->next || is_done(*waiting),
                "publish %llu confirmed twice", (unsigned long long)seq);
         if (--*waiting == 0 && seq != confirms->low)
             push_single(confirms, seq);
-        while (confirms->low < confirms->next && *slot(confirms, confirms->low) == 0)
-            confirms->low++;
+        pass_done(confirms);
     }
 }
 
@@ -78,11 +95,16 @@ void confirms_flush(struct confirms *confirms,
                     void (*ack)(void *context, uint64_t tag, bool multiple), void *context)
 {
     if (confirms->low > confirms->sent) {
-        ack(context, confirms->low - 1, confirms->low - confirms->sent > 1);
+        /* `sent` was a hole, so it at least was not told singly. */
+        ack(context, confirms->last, confirms->last > confirms->sent);
         confirms->sent = confirms->low;
     }
-    for (uint32_t i = 0; i < confirms->single_count; i++)
-        if (confirms->singles[i] >= confirms->low)
-            ack(context, confirms->singles[i], false);
+    for (uint32_t i = 0; i < confirms->single_count; i++) {
+        uint64_t seq = confirms->singles[i];
+        if (seq < confirms->low)
+            continue;
+        ack(context, seq, false);
+        *slot(confirms, seq) = TOLD;
+    }
     confirms->single_count = 0;
 }

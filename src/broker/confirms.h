@@ -19,6 +19,7 @@ struct confirms {
     uint64_t next; /* the next publish gets this number */
     uint64_t low;  /* everything below is confirmed */
     uint64_t sent; /* everything below has been told to the client */
+    uint64_t last; /* the highest number below `low` that was not told singly */
     uint32_t *waiting;
     uint32_t capacity; /* power of two, or 0 */
     uint64_t *singles; /* confirmed beyond a hole, not told yet */
@@ -41,7 +42,8 @@ static inline bool confirms_pending(const struct confirms *confirms)
     return confirms->low > confirms->sent || confirms->single_count > 0;
 }
 
-/* Tell it: `ack(tag, multiple)` for the run up to the first hole, then for each single. */
+/* Tell it: `ack(tag, multiple)` for the run up to the first hole, then for each single. No tag is
+ * named twice, though a multiple may span singles told before, as RabbitMQ's do. */
 void confirms_flush(struct confirms *confirms,
                     void (*ack)(void *context, uint64_t tag, bool multiple), void *context);
 
