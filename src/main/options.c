@@ -61,10 +61,20 @@ static int parse_number(const char *text, uint64_t max, uint64_t *value)
 {
     char *end;
 
+    /* strtoull would also take blanks and a sign, and turn -1 into a large number. */
+    if (text[0] < '0' || text[0] > '9')
+        return ERR_USAGE;
     errno = 0;
     *value = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || *value > max)
+    return errno != 0 || *end != '\0' || *value > max ? ERR_USAGE : 0;
+}
+
+/* At least one byte, since 0 means "not given"; no more than fits. */
+static int to_bytes(double number, uint64_t *bytes)
+{
+    if (!(number >= 1 && number < 9.2e18))
         return ERR_USAGE;
+    *bytes = (uint64_t)number;
     return 0;
 }
 
@@ -80,18 +90,13 @@ int memory_limit_parse(const char *text, uint64_t total_bytes, uint64_t *bytes)
     char *end;
     double number = strtod(text, &end);
 
-    if (end == text || !(number > 0) || number > 1e15)
+    if (end == text)
         return ERR_USAGE;
-    if (*end == '\0' && number <= 1) {
-        *bytes = (uint64_t)(number * (double)total_bytes);
-        return 0;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-        if (strcmp(end, units[i].suffix) == 0) {
-            *bytes = (uint64_t)(number * units[i].factor);
-            return 0;
-        }
-    }
+    if (*end == '\0' && number <= 1)
+        return to_bytes(number * (double)total_bytes, bytes);
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (strcmp(end, units[i].suffix) == 0)
+            return to_bytes(number * units[i].factor, bytes);
     return ERR_USAGE;
 }
 
