@@ -288,8 +288,9 @@ int arguments_expiration(struct str text, uint64_t *ttl_ms, struct refusal *refu
     int64_t value = 0;
     char detail[300];
 
-    while (i < text.len && text.data[i] >= '0' && text.data[i] <= '9' && value < EXPIRY_MAX_MS * 10)
-        value = value * 10 + (text.data[i++] - '0');
+    /* The largest value stands for all above it. */
+    for (; i < text.len && text.data[i] >= '0' && text.data[i] <= '9'; i++)
+        value = MIN(value * 10 + (text.data[i] - '0'), EXPIRY_MAX_MS + 1);
     if (i == first)
         return refuse_expiration(refusal, text, "no_integer");
     if (i < text.len) {
@@ -297,10 +298,14 @@ int arguments_expiration(struct str text, uint64_t *ttl_ms, struct refusal *refu
                  text.data + i);
         return refuse_expiration(refusal, text, detail);
     }
-    snprintf(detail, sizeof detail, negative ? "{value_negative,-%lld}" : "{value_too_large,%lld}",
-             (long long)value);
-    if ((negative && value > 0) || value > EXPIRY_MAX_MS)
+    if ((negative && value > 0) || value > EXPIRY_MAX_MS) {
+        while (text.data[first] == '0')
+            first++;
+        snprintf(detail, sizeof detail, "{%s%.*s}",
+                 negative ? "value_negative,-" : "value_too_large,", (int)(text.len - first),
+                 text.data + first);
         return refuse_expiration(refusal, text, detail);
+    }
     *ttl_ms = (uint64_t)value;
     return 0;
 }
