@@ -68,20 +68,18 @@ static void pair_close(struct pair *pair)
     shards_close(pair->set);
 }
 
-/* The end of a turn, and the beginning of the next as epoll would have it. */
+/* One turn of the shard: what is ready, then what is dirty. */
 static void turn(struct pair *pair)
 {
     struct list *link;
     struct epoll_event event;
 
-    while ((link = list_pop_front(&pair->shard->dirty_streams)))
-        stream_send(CONTAINER_OF(link, struct stream, dirty));
-    while (epoll_wait(pair->shard->epoll_fd, &event, 1, 0) == 1 && event.data.ptr) {
+    if (epoll_wait(pair->shard->epoll_fd, &event, 1, 0) == 1 && event.data.ptr) {
         struct io_handler *handler = event.data.ptr;
         handler->ready(handler, pair->shard, event.events);
-        if (event.events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-            return; /* level-triggered: nobody reads here */
     }
+    while ((link = list_pop_front(&pair->shard->dirty_streams)))
+        stream_send(CONTAINER_OF(link, struct stream, dirty));
 }
 
 static size_t peer_read(struct pair *pair, uint8_t *to, size_t most)
