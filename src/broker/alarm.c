@@ -24,7 +24,12 @@ uint64_t node_bytes_in_use(const struct node *node)
 static uint64_t shard_bytes(const struct broker_shard *broker)
 {
     const struct shard *shard = broker->shard;
-    return shard->blocks.bytes_in_use + shard->carry_bytes + broker->other_bytes +
+    uint64_t overflow = 0;
+
+    for (uint16_t to = 0; to < shard->count; to++)
+        if (to != shard->id)
+            overflow += shard->outbox[to]->overflow_capacity * MAIL_BYTES;
+    return overflow + shard->blocks.bytes_in_use + shard->carry_bytes + broker->other_bytes +
            shard->stream_pools.chunks.in_use * STREAM_CHUNK_BYTES +
            queue_host_bytes(&broker->queues);
 }
@@ -81,10 +86,16 @@ void broker_block(struct broker_shard *broker, struct connection *connection)
 void alarm_on_timer(struct timer *timer)
 {
     struct broker_shard *broker = CONTAINER_OF(timer, struct broker_shard, block_timer);
+
+    alarm_measure(broker);
+    alarm_recheck(broker);
+}
+
+void alarm_recheck(struct broker_shard *broker)
+{
     struct list waiting;
     struct list *link;
 
-    alarm_measure(broker);
     list_take_all(&waiting, &broker->blocked);
     while ((link = list_pop_front(&waiting))) {
         struct connection *connection = CONTAINER_OF(link, struct connection, blocked);

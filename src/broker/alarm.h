@@ -8,6 +8,9 @@
 /* Publish this shard's use and look at the sum; once a turn. */
 void alarm_measure(struct broker_shard *broker);
 
+/* Let blocked connections look whether they may go on. */
+void alarm_recheck(struct broker_shard *broker);
+
 /* Periodic look of a shard that has blocked connections. */
 void alarm_on_timer(struct timer *timer);
 

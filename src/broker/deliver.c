@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "broker/mail.h"
+#include "broker/operation.h"
 #include "core/queue/consumer.h"
 
 #include <stdio.h>
@@ -80,7 +81,7 @@ static struct subscription *find_by_id(struct broker_shard *here, uint32_t slot,
 void subscription_grant(struct subscription *subscription)
 {
     struct session *session = subscription->session;
-    if (subscription->window_used == 0 || session->gate != 0)
+    if (subscription->window_used == 0 || session->gate != 0 || subscription->is_returning)
         return;
     mail_credit(session->broker, subscription->queue.shard, subscription->consumer,
                 subscription->window_used);
@@ -99,6 +100,43 @@ static void give_back(struct subscription *subscription, uint64_t position)
     mail_settle(subscription->session->broker, &run, QUEUE_SETTLE_RETURN);
 }
 
+/* ---- a limit of the whole session (qos global), which other shards do not know ----
+ *
+ * What comes beyond the limit goes back to its place in the queue. So that nothing later overtakes it,
+ * everything that is still on its way goes back too: the first return shuts the consumer's window over
+ * there, and an operation that follows it on the same way and comes back tells that no more is on its
+ * way here. Only then does the session take deliveries, and grants a whole window, again. */
+
+static void on_returned(struct operation *operation, struct session *none)
+{
+    struct broker_shard *here = broker_of(shard_current);
+    struct subscription *subscription =
+        find_by_id(here, operation->reply_to.slot, operation->reply_to.generation,
+                   operation->subscription_id);
+
+    (void)none;
+    if (!subscription)
+        return;
+    subscription->is_returning = false;
+    subscription->window_used = REMOTE_WINDOW;
+    subscription_grant(subscription);
+}
+
+static void begin_returning(struct subscription *subscription)
+{
+    struct session *session = subscription->session;
+    struct operation *operation;
+
+    if (subscription->is_returning)
+        return;
+    subscription->is_returning = true;
+    operation = operation_new_internal(session->broker, session->vhost, STR(""));
+    operation->done = on_returned;
+    operation->reply_to = session->ref;
+    operation->subscription_id = subscription->id;
+    operation_send(operation, session->broker, subscription->queue.shard, operation_return);
+}
+
 void deliver_from_afar(struct broker_shard *here, uint16_t from, uint32_t slot, uint32_t generation,
                        uint32_t id, struct message *message, uint64_t position)
 {
@@ -109,12 +147,14 @@ void deliver_from_afar(struct broker_shard *here, uint16_t from, uint32_t slot, 
     BUG_ON(!subscription, "delivery from shard %u to no subscription", from);
     subscription->window_used++;
     if (!subscription->no_ack &&
-        (subscription->is_cancelling ||
+        (subscription->is_cancelling || subscription->is_returning ||
          (subscription->session->gate & (GATE_SESSION_LIMIT | GATE_CLOSING)))) {
         give_back(subscription, position);
+        begin_returning(subscription);
         return;
     }
-    if (!subscription->is_cancelling && !(subscription->session->gate & GATE_CLOSING))
+    /* Without acks the queue has forgotten it: until the channel ends the client gets it. */
+    if (!(subscription->session->gate & GATE_CLOSING))
         session_deliver(subscription, message, position);
     if (subscription->window_used >= REMOTE_WINDOW / 2)
         subscription_grant(subscription);
@@ -211,6 +251,8 @@ void settle_here(struct broker_shard *here, const struct ledger_run *run, enum q
     struct queue *queue = queue_find(&here->queues, run->queue);
     struct consumer *consumer = consumer_find(&here->queues, run->consumer);
 
+    if (how == QUEUE_SETTLE_RETURN && consumer && consumer->window != CONSUMER_NO_WINDOW)
+        consumer->window = 0;
     if (queue)
         queue_settle(queue, run->position, run->count, how, consumer);
     else if (consumer)

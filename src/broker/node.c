@@ -113,6 +113,9 @@ static void on_conclude(struct shard *shard)
     mail_flush_confirms(broker);
     send_confirms(broker);
     alarm_measure(broker);
+    /* A full mailbox empties within a turn or two; the timer is for alarms. */
+    if (UNLIKELY(!list_is_empty(&broker->blocked) && node_alarms(broker->node) == 0))
+        alarm_recheck(broker);
 }
 
 static bool has_work(struct shard *shard)
@@ -178,7 +181,8 @@ void broker_remove_connection(struct broker_shard *broker, struct connection *co
     list_remove(&connection->blocked);
     broker->connection_count--;
     /* The last one to go lets every shard end. */
-    if (atomic_fetch_sub(&broker->node->open_connections, 1) == 1 && broker->shard->stopping)
+    if (atomic_fetch_sub(&broker->node->open_connections, 1) == 1 &&
+        atomic_load_explicit(&broker->shard->stop_requested, memory_order_acquire))
         wake_all(broker->node);
 }
 

@@ -100,6 +100,7 @@ struct broker_shard {
     bool is_reading; /* this shard is online as a reader of the catalog */
     uint64_t connection_count;
     uint64_t channel_count;
+    uint64_t work; /* messages enqueued, over all their queues: bounds what one parse may do */
     uint64_t other_bytes; /* unfinished contents and parked frames */
 };
 

@@ -61,7 +61,8 @@ struct operation {
     uint64_t shards_left; /* a barrier's way: bit i for shard i */
     uint32_t message_count;
     uint32_t consumer_count;
-    bool place_here; /* a new queue belongs on the session's shard */
+    bool place_here;    /* a new queue belongs on the session's shard */
+    uint16_t placement; /* shard of a new queue */
     bool found;
     uint64_t position;
     struct message message;

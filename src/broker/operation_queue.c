@@ -56,7 +56,7 @@ static void declare_apply(struct operation *op, struct broker_shard *here)
     struct node *node = here->node;
     struct catalog_command command = {.kind = CATALOG_QUEUE_DECLARE};
     struct catalog_result result;
-    uint16_t shard = op->queue.shard;
+    uint16_t shard = op->placement;
     uint32_t slot = take_slot(node, shard);
 
     command.queue_declare = (struct catalog_queue_declare){
@@ -170,7 +170,7 @@ void operation_queue_declare(struct operation *op)
         operation_return(op, here);
         return;
     }
-    op->queue.shard =
+    op->placement =
         op->exclusive || op->place_here ? here->shard->id : node_place_queue(here->node, op->name);
     declare_start(op, here);
 }
@@ -314,6 +314,36 @@ static void add_dying(struct operation *op, struct queue *queue)
     queue_begin_delete(queue);
 }
 
+/* One of the queues that is on its way out already (auto-delete, x-expires); NULL when none is. */
+static struct queue *find_dying(const struct connection *connection)
+{
+    LIST_FOR_EACH (link, &connection->exclusive_queues) {
+        struct queue *queue = CONTAINER_OF(link, struct queue, exclusive);
+        if (queue->state == QUEUE_DELETING)
+            return queue;
+    }
+    return NULL;
+}
+
+/* Done when the list is empty: a queue on it points into the connection. */
+static void delete_exclusive_start(struct operation *op, struct broker_shard *here)
+{
+    struct queue *dying = find_dying(op->connection);
+
+    if (dying) {
+        op->step = delete_exclusive_start;
+        op->next = dying->waiters;
+        dying->waiters = op;
+        return;
+    }
+    LIST_FOR_EACH (link, &op->connection->exclusive_queues)
+        add_dying(op, CONTAINER_OF(link, struct queue, exclusive));
+    if (op->id_count > 0)
+        operation_send(op, here, CATALOG_SHARD, delete_all_apply);
+    else
+        operation_return(op, here);
+}
+
 void operation_delete_exclusive(struct broker_shard *here, struct connection *connection,
                                 struct vhost *vhost, operation_done done, void *context)
 {
@@ -322,15 +352,7 @@ void operation_delete_exclusive(struct broker_shard *here, struct connection *co
     op->connection = connection;
     op->done = done;
     op->context = context;
-    LIST_FOR_EACH (link, &connection->exclusive_queues) {
-        struct queue *queue = CONTAINER_OF(link, struct queue, exclusive);
-        if (queue->state == QUEUE_LIVE)
-            add_dying(op, queue);
-    }
-    if (op->id_count > 0)
-        operation_send(op, here, CATALOG_SHARD, delete_all_apply);
-    else
-        operation_return(op, here);
+    delete_exclusive_start(op, here);
 }
 
 /* ---- purge ---- */

@@ -63,6 +63,7 @@ static struct route_cache *prepare_cache(struct session *session,
         session->route = cache;
     }
     cache->is_valid = false;
+    cache->serial++;
     cache->is_checked_by_version = false;
     cache->count = 0;
     cache->exchange_len = (uint8_t)publication->exchange.len;
@@ -245,6 +246,8 @@ static void publish_many(struct session *session, const struct route_cache *cach
 HOT void session_publish(struct session *session, struct message *message)
 {
     const struct route_cache *cache = session->route;
+
+    session->broker->work += cache->count;
 
     if (LIKELY(cache->count == 1)) {
         publish_one(session, cache->targets[0], message);

@@ -42,7 +42,7 @@ struct subscription {
     bool no_ack;
     bool is_cancelling;
     bool is_reply;        /* direct reply-to: no queue behind it */
-    bool is_starving;     /* its queue's shard has used up the window */
+    bool is_returning; /* deliveries go back until the queue's shard has seen that (deliver.c) */
     uint32_t window_used; /* deliveries from another shard since the last grant */
     void *context;        /* the protocol's */
 };
@@ -51,6 +51,7 @@ struct subscription {
  * has changed. Holds the permission verdict too: only permitted routes are kept. */
 struct route_cache {
     bool is_valid;
+    uint32_t serial; /* another one with each new route: what was derived from one knows it */
     bool is_checked_by_version; /* exchanges behind exchanges: any commit may change it */
     uint64_t version;           /* of the vhost view that last confirmed it */
     uint64_t generation;        /* of the exchange; of the default one: the queue's incarnation */

@@ -69,6 +69,25 @@ struct block *message_hold(struct shard *shard, struct message *message)
     return message->block;
 }
 
+void message_prepare_hold(struct shard *shard, struct message *message, uint32_t n)
+{
+    struct message_place place;
+
+    if (message->flags & MESSAGE_SHARED) {
+        if (message->shared->place.block->shard != shard->id)
+            bring_home(shard, &message->shared->place, 1);
+        return;
+    }
+    if (message->block->shard == shard->id || message->spare >= n)
+        return;
+    place = (struct message_place){message->block, message->offset, message->length};
+    bring_home(shard, &place, 1U + message->spare);
+    message->block = place.block;
+    message->offset = place.offset;
+    message->spare = 0;
+    message->flags &= (uint8_t)~MESSAGE_IN_RECEIVE;
+}
+
 struct block *message_hold_chunk(struct shard *shard, struct message *message, uint32_t i)
 {
     struct message_chunk *chunk = &message->shared->chunks[i];

@@ -25,9 +25,6 @@
 #define MESSAGE_FRAME_OVERHEAD 8 /* ... and the end octet */
 #define MESSAGE_HEADER_FIXED 12  /* class, weight, body size: what precedes flags and properties */
 
-/* Bodies up to this stay in one image; larger ones are chains of blocks of at most this size. */
-#define MESSAGE_IMAGE_BODY_MAX (1024U * 1024U)
-
 enum message_flag {
     MESSAGE_PERSISTENT = 1 << 0,  /* delivery-mode 2 */
     MESSAGE_REDELIVERED = 1 << 1, /* was delivered before */
@@ -144,6 +141,9 @@ void message_ref(const struct message *message, uint32_t n);
  * (output, another shard). Blocks are counted by their owner only, so for a block of another shard
  * a spare reference is used up; without one the bytes move to a block of this shard. */
 struct block *message_hold(struct shard *shard, struct message *message);
+/* Make sure that the next `n` message_hold calls do not move the bytes: pointers into the image that are
+ * taken after this stay good. */
+void message_prepare_hold(struct shard *shard, struct message *message, uint32_t n);
 /* The same for part `i` of a chained body. */
 struct block *message_hold_chunk(struct shard *shard, struct message *message, uint32_t i);
 

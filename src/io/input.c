@@ -13,12 +13,39 @@
 /* At most this many megabytes in blocks that single connections keep; beyond it partial frames are
  * copied instead. */
 #define OWNED_BLOCKS_MAX 128U
+/* A block that nobody points into any more is filled from its beginning again, where it is still in
+ * the cache: walking through a megabyte each time costs a tenth of a 1 KiB message. The partial message
+ * that moves along is at most this. */
+#define REWIND_MAX 4096U
 /* Below this room at its end a block is left for the next. */
 #define ROOM_MIN (64U * 1024U)
 
 static uint32_t room(const struct block *block, uint32_t end)
 {
     return block->capacity - end;
+}
+
+/* Partial messages up to this come from a pool: small publishes leave one at the end of every read. */
+#define CARRY_POOLED_BYTES 2048U
+
+void input_pool_init(struct shard *shard)
+{
+    pool_init(&shard->carries, CARRY_POOLED_BYTES, 16);
+}
+
+static uint8_t *carry_new(struct shard *shard, uint32_t len)
+{
+    return len <= CARRY_POOLED_BYTES ? pool_take(&shard->carries) : mem_alloc(len);
+}
+
+static void carry_free(struct shard *shard, uint8_t *carry, uint32_t len)
+{
+    if (!carry)
+        return;
+    if (len <= CARRY_POOLED_BYTES)
+        pool_give(&shard->carries, carry);
+    else
+        mem_free(carry);
 }
 
 static void set_carry(struct input *input, struct shard *shard, uint8_t *carry, uint32_t len)
@@ -35,6 +62,12 @@ static void renew_owned(struct input *input, struct shard *shard)
     uint32_t left = input->end - input->start;
     struct block *fresh;
 
+    if (input->block->refs == 1 && left <= REWIND_MAX) {
+        memmove(input->block->data, input->block->data + input->start, left);
+        input->start = 0;
+        input->end = left;
+        return;
+    }
     if (room(input->block, input->end) >= ROOM_MIN)
         return;
     fresh = block_new_receive(shard);
@@ -50,6 +83,8 @@ static void aim_shared(struct input *input, struct shard *shard)
 {
     struct block *block = shard->receive;
 
+    if (block && block->refs == 1)
+        block->used = 0;
     if (block && room(block, block->used) < input->carry_len + ROOM_MIN) {
         block_unref(shard, block, 1);
         block = NULL;
@@ -62,7 +97,7 @@ static void aim_shared(struct input *input, struct shard *shard)
     input->end = block->used + input->carry_len;
     if (input->carry) {
         memcpy(block->data + input->start, input->carry, input->carry_len);
-        mem_free(input->carry);
+        carry_free(shard, input->carry, input->carry_len);
         set_carry(input, shard, NULL, 0);
     }
 }
@@ -117,7 +152,7 @@ static void keep_partial(struct input *input, struct shard *shard)
         shard->receive = NULL;
         return;
     }
-    copy = mem_alloc(left);
+    copy = carry_new(shard, left);
     memcpy(copy, input->block->data + input->start, left);
     set_carry(input, shard, copy, left);
     input->block->used = input->start;
@@ -144,30 +179,41 @@ void input_settle(struct input *input, struct shard *shard)
     input->block = NULL;
 }
 
+static uint8_t *heap_copy(const uint8_t *bytes, uint32_t len)
+{
+    uint8_t *copy = mem_alloc(len);
+    memcpy(copy, bytes, len);
+    return copy;
+}
+
 uint8_t *input_detach(struct input *input, struct shard *shard, uint32_t *len)
 {
-    uint8_t *carry = NULL;
+    uint8_t *copy = NULL;
 
-    *len = input->end - input->start;
-    if (input->block && *len > 0) {
-        carry = mem_alloc(*len);
-        memcpy(carry, input->block->data + input->start, *len);
+    *len = input->carry_len;
+    if (input->block) {
+        *len = input->end - input->start;
+        if (*len > 0)
+            copy = heap_copy(input->block->data + input->start, *len);
         input->start = input->end;
     } else if (input->carry) {
-        carry = input->carry;
-        *len = input->carry_len;
-        set_carry(input, shard, NULL, 0);
-    } else {
-        *len = 0;
+        copy = heap_copy(input->carry, *len);
     }
     input_fini(input, shard);
-    return carry;
+    return copy;
 }
 
 void input_attach(struct input *input, struct shard *shard, uint8_t *carry, uint32_t len)
 {
+    uint8_t *own;
+
     memset(input, 0, sizeof *input);
-    set_carry(input, shard, carry, len);
+    if (!carry)
+        return;
+    own = carry_new(shard, len);
+    memcpy(own, carry, len);
+    mem_free(carry);
+    set_carry(input, shard, own, len);
 }
 
 void input_fini(struct input *input, struct shard *shard)
@@ -177,7 +223,7 @@ void input_fini(struct input *input, struct shard *shard)
     else if (input->block)
         input->block->used = input->end;
     input->block = NULL;
-    mem_free(input->carry);
+    carry_free(shard, input->carry, input->carry_len);
     set_carry(input, shard, NULL, 0);
     input->start = 0;
     input->end = 0;

@@ -10,7 +10,7 @@
  * the turn. */
 #define INPUT_READ_MAX (256U * 1024U)
 /* The largest run of unconsumed bytes that may be left for the next read to complete. */
-#define INPUT_PARTIAL_MAX (512U * 1024U)
+#define INPUT_PARTIAL_MAX (768U * 1024U)
 
 /* Small reads append to the shard's shared block; a connection that fills >= 64 KiB a turn keeps a
  * block for itself, so that the rest of a frame lands right behind its beginning. Idle
@@ -27,6 +27,9 @@ struct input {
     uint8_t *carry; /* heap copy of a partial frame, or NULL */
     bool is_owned;
 };
+
+/* The shard's pool for small partial messages. */
+void input_pool_init(struct shard *shard);
 
 /* recv once, at most `max` bytes. Returns the bytes read, ERR_AGAIN, ERR_EOF or -errno; then [start, end) of `block`
  * holds all unconsumed bytes. */

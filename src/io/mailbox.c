@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* Entries of overflow that are kept for the next time. */
+#define OVERFLOW_KEEP 4096U
+
 static_assert((MAILBOX_ENTRIES & (MAILBOX_ENTRIES - 1)) == 0, "indexes wrap by masking");
 
 struct mailbox *mailbox_new(void)
@@ -68,8 +71,14 @@ static void drain_overflow(struct mailbox *box)
         box->overflow_first++;
         box->overflow_count--;
     }
-    if (box->overflow_count == 0)
-        box->overflow_first = 0;
+    if (box->overflow_count > 0)
+        return;
+    box->overflow_first = 0;
+    if (box->overflow_capacity > OVERFLOW_KEEP) {
+        mem_free(box->overflow);
+        box->overflow = NULL;
+        box->overflow_capacity = 0;
+    }
 }
 
 bool mailbox_publish(struct mailbox *box)

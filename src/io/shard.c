@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/input.h"
 
 #include <errno.h>
 #include <string.h>
@@ -73,16 +74,23 @@ void shard_defer(struct shard *shard, struct deferred *work,
                  void (*run)(struct deferred *, struct shard *))
 {
     work->run = run;
-    work->next = shard->deferred;
-    shard->deferred = work;
+    work->next = NULL;
+    *shard->deferred_end = work;
+    shard->deferred_end = &work->next;
 }
 
 static void run_deferred(struct shard *shard)
 {
-    while (shard->deferred) {
-        struct deferred *work = shard->deferred;
-        shard->deferred = work->next;
+    struct deferred *work = shard->deferred;
+
+    /* In order: what frees an object comes behind what still uses it. What is put off from here on
+     * waits for the end of the next turn. */
+    shard->deferred = NULL;
+    shard->deferred_end = &shard->deferred;
+    while (work) {
+        struct deferred *next = work->next;
         work->run(work, shard);
+        work = next;
     }
 }
 
@@ -228,7 +236,7 @@ static int wait_events(struct shard *shard, struct epoll_event *events, bool was
 {
     int n;
     /* Nobody wakes a producer whose full ring has room again, so it does not sleep. */
-    if (congested || shard->hooks->has_work(shard) || mail_waits(shard) ||
+    if (congested || shard->deferred || shard->hooks->has_work(shard) || mail_waits(shard) ||
         !list_is_empty(&shard->dirty_streams))
         return epoll_wait(shard->epoll_fd, events, EVENTS_PER_TURN, 0);
     if (was_busy && shard->spin_us > 0) {
@@ -273,6 +281,7 @@ static void *shard_main(void *arg)
             if (!shard->stopping) {
                 shard->stopping = true;
                 shard->hooks->stop(shard);
+                run_deferred(shard);
             }
             if (shard->hooks->is_stopped(shard))
                 break;
@@ -293,7 +302,9 @@ static int shard_init(struct shard *shard)
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
 
     list_init(&shard->dirty_streams);
+    shard->deferred_end = &shard->deferred;
     stream_pools_init(&shard->stream_pools);
+    input_pool_init(shard);
     read_clock(shard);
     timer_wheel_init(&shard->timers, shard->now_ms);
     shard->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -404,6 +415,7 @@ void shard_set_free(struct shard_set *set)
             mem_free(shard->receive);
         block_store_fini(&shard->blocks);
         stream_pools_fini(&shard->stream_pools);
+        pool_fini(&shard->carries);
         if (shard->epoll_fd != -1)
             close(shard->epoll_fd);
         if (shard->wake_fd != -1)

@@ -5,6 +5,7 @@
 
 #include "base/bug.h"
 #include "base/list.h"
+#include "base/pool.h"
 #include "io/block.h"
 #include "io/handler.h"
 #include "io/mailbox.h"
@@ -54,10 +55,12 @@ struct shard {
     struct block_store blocks;
     struct block *receive;  /* block that small reads of all connections append to; may be NULL */
     uint32_t receive_owned; /* receive blocks that a busy connection keeps for itself */
-    uint64_t carry_bytes;   /* partial frames that quiet connections keep on the heap */
+    uint64_t carry_bytes;   /* partial frames that connections without a block keep */
+    struct pool carries;    /* buffers for the small ones */
     struct stream_pools stream_pools;
     struct list dirty_streams; /* streams with output to send this turn */
-    struct deferred *deferred;
+    struct deferred *deferred; /* oldest first */
+    struct deferred **deferred_end;
     struct mailbox *inbox[SHARDS_MAX];  /* from shard i; NULL for i == id */
     struct mailbox *outbox[SHARDS_MAX]; /* to shard i */
     struct {

@@ -62,8 +62,9 @@ static void on_ready(struct io_handler *handler, struct shard *shard, uint32_t e
     (void)shard;
     if (stream->fd == -1)
         return; /* closed earlier in this turn */
-    if (events & EPOLLOUT)
-        stream_send(stream);
+    /* Sent when the turn ends: before that, what replies promise may not be committed. */
+    if ((events & EPOLLOUT) && !list_is_linked(&stream->dirty))
+        list_push_back(&stream->shard->dirty_streams, &stream->dirty);
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         return;
     if (stream->fd == -1)
@@ -174,7 +175,7 @@ static void mark_dirty(struct stream *stream)
         list_push_back(&stream->shard->dirty_streams, &stream->dirty);
 }
 
-static COLD void new_tail(struct stream *stream)
+COLD void stream_new_chunk(struct stream *stream)
 {
     struct stream_chunk *old = stream->tail;
     stream->tail = pool_take(&stream->shard->stream_pools.chunks);
@@ -184,30 +185,13 @@ static COLD void new_tail(struct stream *stream)
         drop_chunk(stream, old);
 }
 
-uint8_t *stream_reserve(struct stream *stream, size_t n)
+void stream_add_piece(struct stream *stream, const uint8_t *start, size_t n)
 {
-    DEBUG_BUG_ON(n > STREAM_RESERVE_MAX, "%zu bytes reserved", n);
-    if (UNLIKELY(!stream->tail || stream->tail->used + n > sizeof stream->tail->data))
-        new_tail(stream);
-    return stream->tail->data + stream->tail->used;
-}
-
-void stream_commit(struct stream *stream, size_t n)
-{
-    struct stream_chunk *tail = stream->tail;
-    uint8_t *start = tail->data + tail->used;
-    struct stream_piece *last = stream->count ? piece_at(stream, stream->count - 1) : NULL;
-
     if (UNLIKELY(n == 0))
         return; /* an empty run would never be consumed */
-    tail->used += (uint32_t)n;
-    stream->out_bytes += n;
-    if (last && last->chunk == tail && last->data + last->len == start) {
-        last->len += n;
-    } else {
-        *push_piece(stream) = (struct stream_piece){.data = start, .len = n, .chunk = tail};
-        tail->pieces++;
-    }
+    *push_piece(stream) =
+        (struct stream_piece){.data = start, .len = n, .chunk = stream->tail};
+    stream->tail->pieces++;
     mark_dirty(stream);
 }
 

@@ -92,10 +92,36 @@ MUST_CHECK long stream_receive(struct stream *stream, void *buffer, size_t capac
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
 
+/* The rare parts of the two below. */
+void stream_new_chunk(struct stream *stream);
+void stream_add_piece(struct stream *stream, const uint8_t *start, size_t n);
+
 /* Contiguous room for `n` <= STREAM_RESERVE_MAX bytes at the end of the output; filled, then
- * stream_commit(<= n) before anything else happens on the stream. */
-__attribute__((returns_nonnull)) uint8_t *stream_reserve(struct stream *stream, size_t n);
-void stream_commit(struct stream *stream, size_t n);
+ * stream_commit(<= n) before anything else happens on the stream. Inline: both run per delivery. */
+static inline __attribute__((returns_nonnull)) uint8_t *stream_reserve(struct stream *stream, size_t n)
+{
+    if (UNLIKELY(!stream->tail || stream->tail->used + n > sizeof stream->tail->data))
+        stream_new_chunk(stream);
+    return stream->tail->data + stream->tail->used;
+}
+
+static inline void stream_commit(struct stream *stream, size_t n)
+{
+    struct stream_chunk *tail = stream->tail;
+    const uint8_t *start = tail->data + tail->used;
+    struct stream_piece *last;
+
+    tail->used += (uint32_t)n;
+    stream->out_bytes += n;
+    if (LIKELY(stream->count > 0)) {
+        last = &stream->pieces[(stream->first + stream->count - 1) & (stream->capacity - 1)];
+        if (LIKELY(last->chunk == tail && last->data + last->len == start)) {
+            last->len += n;
+            return;
+        }
+    }
+    stream_add_piece(stream, start, n);
+}
 /* Copy `n` bytes (any size) to the output. */
 void stream_write(struct stream *stream, const void *data, size_t n);
 /* Queue bytes of `block` without copying; takes one reference (which the caller owned). */

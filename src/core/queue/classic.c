@@ -113,7 +113,8 @@ static HOT void deliver(struct queue *queue, struct consumer *consumer, uint64_t
         consumer->unacked++;
         consumer->events->deliver(consumer, message, position);
     }
-    consumer_rotate(consumer);
+    if (consumer->link.next != &queue->consumers)
+        consumer_rotate(consumer);
 }
 
 static void note_behind(struct queue *queue, const struct message *message)

@@ -127,7 +127,6 @@ int consumer_add(struct queue *queue, const struct consumer_settings *settings,
     consumer->owner = settings->owner;
     insert_in_order(queue, consumer);
     queue->consumer_count++;
-    queue->had_consumer = true;
     if (settings->exclusive)
         queue->exclusive_consumer = consumer;
     timer_stop(&queue->host->shard->timers, &queue->idle_timer);

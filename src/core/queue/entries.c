@@ -31,7 +31,7 @@ static COLD void grow_ring(struct entries *entries, uint64_t last)
     entries->ring_capacity = capacity;
 }
 
-static COLD struct entry_chunk *add_chunk(struct entries *entries, struct pool *pool)
+COLD struct entry_chunk *entries_add_chunk(struct entries *entries, struct pool *pool)
 {
     uint64_t number = chunk_number(entries->tail);
     struct entry_chunk *chunk;
@@ -43,20 +43,6 @@ static COLD struct entry_chunk *add_chunk(struct entries *entries, struct pool *
     chunk->first = (uint32_t)(entries->tail % ENTRIES_PER_CHUNK);
     *slot_of(entries, number) = chunk;
     return chunk;
-}
-
-uint64_t entries_push(struct entries *entries, struct pool *pool, const struct message *message)
-{
-    struct entry_chunk *chunk = NULL;
-    uint32_t index = (uint32_t)(entries->tail % ENTRIES_PER_CHUNK);
-
-    if (entries->ring_capacity && index != 0)
-        chunk = *slot_of(entries, chunk_number(entries->tail));
-    if (UNLIKELY(!chunk))
-        chunk = add_chunk(entries, pool);
-    chunk->messages[index] = *message;
-    chunk->live++;
-    return entries->tail++;
 }
 
 uint64_t entries_next_live(const struct entries *entries, uint64_t from)
@@ -88,20 +74,13 @@ static void advance_head(struct entries *entries)
         entries->head = entries->tail;
 }
 
-void entries_drop(struct entries *entries, struct pool *pool, uint64_t position)
+/* Even the one being filled: a queue that runs empty keeps no chunk, since idle queues are many, and
+ * taking it again costs a few ns. */
+void entries_free_chunk(struct entries *entries, struct pool *pool, uint64_t position)
 {
-    struct entry_chunk **slot = slot_of(entries, chunk_number(position));
-    struct entry_chunk *chunk = *slot;
+    struct entry_chunk **slot = entries_slot(entries, position);
 
-    DEBUG_BUG_ON(!chunk || chunk->live == 0, "entry %llu dropped twice",
-                 (unsigned long long)position);
-    chunk->messages[position % ENTRIES_PER_CHUNK].state = MESSAGE_GONE;
-    chunk->live--;
-    if (chunk->live > 0)
-        return;
-    /* Even the one being filled: a queue that runs empty keeps no chunk, since idle queues are many,
-     * and taking it again costs a few ns. */
-    pool_give(pool, chunk);
+    pool_give(pool, *slot);
     *slot = NULL;
     advance_head(entries);
 }

@@ -3,6 +3,7 @@
 #ifndef TOKKI_CORE_QUEUE_ENTRIES_H
 #define TOKKI_CORE_QUEUE_ENTRIES_H
 
+#include "base/bug.h"
 #include "core/message.h"
 
 /* 4 KiB of entries: 10,000 queues with a message each cost 40 MB, and a chunk is bought once per 128
@@ -29,8 +30,31 @@ struct entries {
     uint32_t ring_capacity; /* power of two, 0 when never used */
 };
 
-/* Append an entry (copied). Returns its position. */
-uint64_t entries_push(struct entries *entries, struct pool *pool, const struct message *message);
+/* entries_push's way when the tail has no chunk. */
+struct entry_chunk *entries_add_chunk(struct entries *entries, struct pool *pool);
+/* entries_drop's way when a chunk has no live entry left. */
+void entries_free_chunk(struct entries *entries, struct pool *pool, uint64_t position);
+
+static inline struct entry_chunk **entries_slot(const struct entries *entries, uint64_t position)
+{
+    return &entries->ring[(position / ENTRIES_PER_CHUNK) & (entries->ring_capacity - 1)];
+}
+
+/* Append an entry (copied). Returns its position. Inline, as entries_drop: both run per message. */
+static inline uint64_t entries_push(struct entries *entries, struct pool *pool,
+                                    const struct message *message)
+{
+    struct entry_chunk *chunk = NULL;
+    uint32_t index = (uint32_t)(entries->tail % ENTRIES_PER_CHUNK);
+
+    if (entries->ring_capacity && index != 0)
+        chunk = *entries_slot(entries, entries->tail);
+    if (UNLIKELY(!chunk))
+        chunk = entries_add_chunk(entries, pool);
+    chunk->messages[index] = *message;
+    chunk->live++;
+    return entries->tail++;
+}
 
 /* The entry at `position`, NULL when it is gone or never was. Valid until it is dropped. */
 static inline struct message *entries_at(const struct entries *entries, uint64_t position)
@@ -39,7 +63,7 @@ static inline struct message *entries_at(const struct entries *entries, uint64_t
     struct message *message;
     if (position < entries->head || position >= entries->tail)
         return NULL;
-    chunk = entries->ring[(position / ENTRIES_PER_CHUNK) & (entries->ring_capacity - 1)];
+    chunk = *entries_slot(entries, position);
     if (!chunk || position % ENTRIES_PER_CHUNK < chunk->first)
         return NULL;
     message = &chunk->messages[position % ENTRIES_PER_CHUNK];
@@ -47,7 +71,15 @@ static inline struct message *entries_at(const struct entries *entries, uint64_t
 }
 
 /* Forget the live entry at `position`; its bytes have been released by the caller. */
-void entries_drop(struct entries *entries, struct pool *pool, uint64_t position);
+static inline void entries_drop(struct entries *entries, struct pool *pool, uint64_t position)
+{
+    struct entry_chunk *chunk = *entries_slot(entries, position);
+
+    DEBUG_BUG_ON(!chunk || chunk->live == 0, "entry %llu dropped twice", (unsigned long long)position);
+    chunk->messages[position % ENTRIES_PER_CHUNK].state = MESSAGE_GONE;
+    if (UNLIKELY(--chunk->live == 0))
+        entries_free_chunk(entries, pool, position);
+}
 
 /* The first live position >= `from`, or `tail`. */
 uint64_t entries_next_live(const struct entries *entries, uint64_t from);

@@ -23,8 +23,6 @@ struct queue_settings {
 
 /*            queue_new            queue_begin_delete             queue_free
  *  (catalog) ---------> QUEUE_LIVE ----------------> QUEUE_DELETING ----------> gone
- *                           ^---------------------------'
- *                             queue_revive (the commit was refused)
  *
  * LIVE: everything goes. DELETING: the end is decided here and waits for the catalog's commit;
  * publishes are dropped (as to a missing queue), declares wait, other operations see no queue. */
@@ -69,7 +67,6 @@ struct queue {
     struct list consumers; /* ready ones, highest priority first, next in turn first */
     struct list blocked;   /* consumers that cannot take a message now */
     uint32_t consumer_count;
-    bool had_consumer;
     bool has_expiring; /* some entry may carry an expiry */
     struct consumer *exclusive_consumer;
     struct list dirty;     /* on host->dirty */

@@ -119,6 +119,7 @@ void publish_header(struct amqp_channel *channel, struct str payload)
     }
     if (!check_header(channel, &header))
         return;
+    channel->conn->has_published = true;
     assembly->has_header = true;
     assembly->body_size = header.body_size;
     assembly->header_len = (uint32_t)payload.len + AMQP_FRAME_OVERHEAD;
@@ -161,6 +162,7 @@ void publish_body(struct amqp_channel *channel, struct str payload)
 {
     struct assembly *assembly = channel->assembly;
 
+    channel->conn->has_published = true;
     if (payload.len > assembly->body_size - assembly->received) {
         conn_fail(channel->conn, REFUSAL_UNEXPECTED_FRAME, AMQP_BASIC_PUBLISH,
                   "content body larger than announced: %llu of %llu octets",

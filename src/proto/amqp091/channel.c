@@ -60,6 +60,7 @@ static void channel_maybe_free(struct amqp_channel *channel)
 
     if (channel->has_session || channel->awaits_close_ok)
         return;
+    conn->broker->other_bytes -= channel->parked_capacity;
     if (channel->owes_close_ok)
         channel_send(channel, AMQP_CHANNEL_CLOSE_OK, NULL);
     *conn_channel_slot(conn, channel->number) = NULL;
@@ -156,6 +157,11 @@ static void park(struct amqp_channel *channel, const struct amqp_frame *frame)
     size_t size = frame->payload.len + AMQP_FRAME_OVERHEAD;
     struct writer w;
 
+    if (channel->parked_start > 0) {
+        channel->parked_len -= channel->parked_start;
+        memmove(channel->parked, channel->parked + channel->parked_start, channel->parked_len);
+        channel->parked_start = 0;
+    }
     if (channel->parked_len + size > channel->parked_capacity) {
         size_t capacity = MAX(channel->parked_capacity * 2, channel->parked_len + size);
         channel->session.broker->other_bytes += capacity - channel->parked_capacity;
@@ -167,7 +173,7 @@ static void park(struct amqp_channel *channel, const struct amqp_frame *frame)
     writer_str(&w, frame->payload);
     writer_u8(&w, AMQP_FRAME_END);
     channel->parked_len += size;
-    channel->conn->has_published = true; /* have the connection's flow looked at */
+    channel->conn->has_parked = true;
 }
 
 /* Handle what was parked, up to the next operation that does not end at once. */
@@ -277,12 +283,10 @@ static void content_frame(struct amqp_channel *channel, const struct amqp_frame 
 
 static void on_publish(struct amqp_channel *channel, union amqp_args *args, uint32_t id)
 {
-    char name[256];
     if (args->basic_publish.immediate) {
         channel_fail(channel, REFUSAL_NOT_IMPLEMENTED, id, "immediate=true");
         return;
     }
-    args->basic_publish.exchange = channel_clean_name(args->basic_publish.exchange, name);
     publish_begin(channel, &args->basic_publish);
 }
 

@@ -52,6 +52,13 @@ enum conn_state {
  * and does not take them. Deliveries alone stay below. */
 #define CONN_OUTPUT_STOP (4U * 1024U * 1024U)
 
+enum conn_stop {
+    STOP_ALARM = 1 << 0,      /* it published while a resource alarm is on */
+    STOP_CONGESTION = 1 << 1, /* a way to another shard, or a channel's parking, is full */
+    STOP_OUTPUT = 1 << 2,     /* it does not take what it asked for */
+    STOP_WORK = 1 << 3,       /* others get a turn */
+};
+
 /* Numbers up to 65535 may be used, few are: pages keep a look-up at two loads and a lone high number
  * at a few KiB. */
 #define CHANNELS_PER_PAGE 64U
@@ -87,15 +94,19 @@ struct amqp_conn {
     bool wants_auth_close;
     bool is_settled;      /* a queue operation was done: it stays on this shard */
     bool is_moving;       /* leaves for another shard when this parse returns */
-    bool is_blocked;      /* not read: alarm or congestion */
     bool told_blocked;    /* connection.blocked was sent */
+    bool was_congested;   /* its last read filled the way to another shard: read less at a time */
     bool is_output_full;  /* consumers wait */
-    bool is_held;         /* not read before its output is below the low mark */
     bool has_queue_end;   /* deletion of the exclusive queues has begun */
     bool queues_are_gone; /* ... and ended */
     bool is_freeing;
     bool discards_input; /* the framing is broken: nothing can be understood any more */
-    bool has_published;  /* in this parse */
+    bool has_published;   /* since the last conn_flow_check */
+    bool has_parked;      /* frames, since then */
+    bool is_overworked;   /* the last parse ended for its work */
+    bool is_resting;      /* `rest` is under way */
+    uint8_t stops;        /* enum conn_stop: why it is not read */
+    struct deferred rest;
     bool is_parsing;
     uint16_t move_to;
     struct refusal refusal; /* of the method in work */
@@ -129,8 +140,6 @@ struct amqp_channel **conn_channel_slot(struct amqp_conn *conn, uint16_t number)
 /* A channel has ended and freed itself. */
 void conn_channel_gone(struct amqp_conn *conn);
 
-/* Parse what has arrived; called again when something that held the parse is over. */
-void conn_parse(struct amqp_conn *conn);
 /* Handle one whole frame. */
 void conn_frame(struct amqp_conn *conn, const struct amqp_frame *frame);
 

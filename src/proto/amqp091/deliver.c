@@ -9,6 +9,9 @@
  * lie. At 1 KiB copying is cheaper, at 16 KiB referencing (physical-limits 2). */
 #define COPY_MAX (8U * 1024U)
 
+/* The most body frames that an image has (publish.c). */
+#define BODY_FRAMES_IN_PLACE 64U
+
 /* Frame header, class and method id, then the consumer tag as shortstr. */
 struct deliver_prefix {
     uint32_t len;
@@ -124,17 +127,21 @@ static void write_chain(struct body_run *run)
 
 static void write_image_body(struct body_run *run, uint32_t header_len)
 {
-    struct shard *shard = run->conn->stream.shard;
-    struct block *held = message_hold(shard, run->message);
-    const uint8_t *content = message_content(run->message);
+    /* A part is cut by the publisher's frames and by the consumer's. */
+    uint32_t parts = run->message->length / (run->conn->frame_max - AMQP_FRAME_OVERHEAD) +
+                     BODY_FRAMES_IN_PLACE + 1;
+    const uint8_t *content;
     uint32_t len = message_content_len(run->message);
+
+    message_prepare_hold(run->conn->stream.shard, run->message,
+                         fits_frames(run->conn, run->message) ? 1 : parts);
+    content = message_content(run->message);
 
     for (uint32_t at = header_len; at < len;) {
         uint32_t size = load_u32(content + at + 3);
         write_run(run, -1, content + at + AMQP_FRAME_HEADER_SIZE, size);
         at += size + AMQP_FRAME_OVERHEAD;
     }
-    block_unref(shard, held, 1);
 }
 
 static COLD void write_pieces(struct amqp_conn *conn, uint16_t channel, struct message *message)

@@ -237,14 +237,28 @@ void channel_basic_reject(struct amqp_channel *channel, union amqp_args *args, u
            reject->requeue ? QUEUE_SETTLE_REQUEUE : QUEUE_SETTLE_REJECT, id);
 }
 
+/* Every queue has the messages back. */
+static void on_recovered(struct operation *operation, struct session *session)
+{
+    struct amqp_channel *channel = CHANNEL_OF(session);
+
+    if (!operation->nowait && channel->state == CHANNEL_OPEN)
+        channel_send(channel, AMQP_BASIC_RECOVER_OK, NULL);
+    channel_operation_done(channel);
+}
+
 void channel_basic_recover(struct amqp_channel *channel, union amqp_args *args, uint32_t id)
 {
+    struct operation *barrier;
+
     /* basic.recover and recover-async have the same field. */
     if (!args->basic_recover.requeue) {
         channel_fail(channel, REFUSAL_NOT_IMPLEMENTED, id, "requeue=false");
         return;
     }
     session_recover(&channel->session);
-    if (id == AMQP_BASIC_RECOVER)
-        channel_send(channel, AMQP_BASIC_RECOVER_OK, NULL);
+    barrier = operation_new(&channel->session, STR(""), STR(""), STR(""), STR(""), on_recovered);
+    barrier->nowait = id != AMQP_BASIC_RECOVER;
+    channel_begin_operation(channel);
+    operation_barrier(barrier);
 }

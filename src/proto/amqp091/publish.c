@@ -37,12 +37,17 @@ struct publish_facts {
 /* The last publish in place: its method frame and its header frame without the body size. */
 struct publish_template {
     uint32_t method_len;
+    uint32_t route_serial;   /* of the session's route that belongs to it */
     uint32_t properties_len; /* with the frame end behind them */
     uint16_t names_len;
     uint8_t flags; /* enum message_flag of its messages */
     uint64_t ttl_ms;
     uint8_t bytes[]; /* method frame | HEADER_HEAD | properties and frame end */
 };
+
+/* A body in more frames than this is gathered frame by frame: looking for its end again with each
+ * read would cost more. */
+#define BODY_FRAMES_MAX 64U
 
 /* Larger properties are not worth comparing. */
 #define TEMPLATE_MAX 1024U
@@ -176,6 +181,7 @@ static void send_reply(struct amqp_channel *channel, struct session_ref to, uint
 {
     struct broker_shard *broker = channel->session.broker;
 
+    channel->conn->is_settled = true;
     if (to.shard == broker->shard->id)
         deliver_reply(broker, to, token, message);
     else if (to.shard < broker->shard->count)
@@ -341,7 +347,8 @@ static enum publish_progress span_body(struct span *span, size_t n, uint16_t cha
             return PUBLISH_NOT;
         at += size + AMQP_FRAME_OVERHEAD;
         left -= size;
-        span->body_frames++;
+        if (++span->body_frames > BODY_FRAMES_MAX)
+            return PUBLISH_NOT;
     }
     span->total = (uint32_t)at;
     return PUBLISH_DONE;
@@ -426,6 +433,7 @@ static void keep_template(struct amqp_channel *channel, const struct span *span,
     if (!t)
         t = channel->template = mem_alloc(sizeof *t + TEMPLATE_MAX);
     t->method_len = span->method_len;
+    t->route_serial = channel->session.route->serial;
     t->properties_len = properties_len;
     t->names_len = message->names_len;
     t->flags = message->flags & MESSAGE_PERSISTENT;
@@ -493,7 +501,9 @@ HOT enum publish_progress publish_in_place(struct amqp_conn *conn, const uint8_t
         return progress;
     *used = span.total;
     t = channel->template;
-    if (UNLIKELY(!matches_template(t, &span) || !session_route_is_current(&channel->session))) {
+    if (UNLIKELY(!matches_template(t, &span) ||
+                 t->route_serial != channel->session.route->serial ||
+                 !session_route_is_current(&channel->session))) {
         publish_span(channel, &span);
         if (conn->is_moving)
             *used = 0;
