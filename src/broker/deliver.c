@@ -110,9 +110,8 @@ static void give_back(struct subscription *subscription, uint64_t position)
 static void on_returned(struct operation *operation, struct session *none)
 {
     struct broker_shard *here = broker_of(shard_current);
-    struct subscription *subscription =
-        find_by_id(here, operation->reply_to.slot, operation->reply_to.generation,
-                   operation->subscription_id);
+    struct subscription *subscription = find_by_id(
+        here, operation->reply_to.slot, operation->reply_to.generation, operation->subscription_id);
 
     (void)none;
     if (!subscription)

@@ -42,7 +42,7 @@ struct subscription {
     bool no_ack;
     bool is_cancelling;
     bool is_reply;        /* direct reply-to: no queue behind it */
-    bool is_returning; /* deliveries go back until the queue's shard has seen that (deliver.c) */
+    bool is_returning;    /* deliveries go back until the queue's shard has seen that (deliver.c) */
     uint32_t window_used; /* deliveries from another shard since the last grant */
     void *context;        /* the protocol's */
 };

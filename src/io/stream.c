@@ -189,8 +189,7 @@ void stream_add_piece(struct stream *stream, const uint8_t *start, size_t n)
 {
     if (UNLIKELY(n == 0))
         return; /* an empty run would never be consumed */
-    *push_piece(stream) =
-        (struct stream_piece){.data = start, .len = n, .chunk = stream->tail};
+    *push_piece(stream) = (struct stream_piece){.data = start, .len = n, .chunk = stream->tail};
     stream->tail->pieces++;
     mark_dirty(stream);
 }

@@ -98,7 +98,8 @@ void stream_add_piece(struct stream *stream, const uint8_t *start, size_t n);
 
 /* Contiguous room for `n` <= STREAM_RESERVE_MAX bytes at the end of the output; filled, then
  * stream_commit(<= n) before anything else happens on the stream. Inline: both run per delivery. */
-static inline __attribute__((returns_nonnull)) uint8_t *stream_reserve(struct stream *stream, size_t n)
+static inline __attribute__((returns_nonnull)) uint8_t *stream_reserve(struct stream *stream,
+                                                                       size_t n)
 {
     if (UNLIKELY(!stream->tail || stream->tail->used + n > sizeof stream->tail->data))
         stream_new_chunk(stream);

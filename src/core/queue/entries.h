@@ -75,7 +75,8 @@ static inline void entries_drop(struct entries *entries, struct pool *pool, uint
 {
     struct entry_chunk *chunk = *entries_slot(entries, position);
 
-    DEBUG_BUG_ON(!chunk || chunk->live == 0, "entry %llu dropped twice", (unsigned long long)position);
+    DEBUG_BUG_ON(!chunk || chunk->live == 0, "entry %llu dropped twice",
+                 (unsigned long long)position);
     chunk->messages[position % ENTRIES_PER_CHUNK].state = MESSAGE_GONE;
     if (UNLIKELY(--chunk->live == 0))
         entries_free_chunk(entries, pool, position);

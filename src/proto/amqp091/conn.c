@@ -310,4 +310,3 @@ void amqp_accept(struct shard *shard, int fd, const struct sockaddr_storage *pee
     timer_start(&shard->timers, &conn->timer, shard->now_ms + AMQP_HANDSHAKE_MS);
     broker_add_connection(conn->broker, &conn->base);
 }
-

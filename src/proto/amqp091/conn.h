@@ -101,11 +101,11 @@ struct amqp_conn {
     bool queues_are_gone; /* ... and ended */
     bool is_freeing;
     bool discards_input; /* the framing is broken: nothing can be understood any more */
-    bool has_published;   /* since the last conn_flow_check */
-    bool has_parked;      /* frames, since then */
-    bool is_overworked;   /* the last parse ended for its work */
-    bool is_resting;      /* `rest` is under way */
-    uint8_t stops;        /* enum conn_stop: why it is not read */
+    bool has_published;  /* since the last conn_flow_check */
+    bool has_parked;     /* frames, since then */
+    bool is_overworked;  /* the last parse ended for its work */
+    bool is_resting;     /* `rest` is under way */
+    uint8_t stops;       /* enum conn_stop: why it is not read */
     struct deferred rest;
     bool is_parsing;
     uint16_t move_to;

@@ -34,7 +34,7 @@ static void go_on(struct amqp_conn *conn, enum conn_stop reason)
 {
     if (!(conn->stops & reason))
         return;
-    conn->stops &= (uint8_t)~(unsigned)reason;
+    conn->stops &= (uint8_t) ~(unsigned)reason;
     if (conn->stops != 0 || conn->stream.fd == -1)
         return;
     stream_resume(&conn->stream);

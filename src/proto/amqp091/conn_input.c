@@ -16,7 +16,6 @@
 #define READ_WHEN_BEHIND 256U
 #define READ_MIN (16U * 1024U)
 
-
 static bool is_printable(struct str s)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -257,8 +256,8 @@ void conn_take_leftover(struct amqp_conn *conn)
  * one, and the backlog that grows costs more than the smaller reads (docs/performance.md). */
 static uint32_t read_limit(const struct amqp_conn *conn)
 {
-    bool is_behind = conn->stream.shard->turns - conn->broker->queues.behind_turn <= 1 ||
-                     conn->was_congested;
+    bool is_behind =
+        conn->stream.shard->turns - conn->broker->queues.behind_turn <= 1 || conn->was_congested;
     uint64_t part = (uint64_t)conn->broker->queues.behind_length * READ_WHEN_BEHIND;
     return is_behind ? (uint32_t)MIN(MAX(part, (uint64_t)READ_MIN), (uint64_t)INPUT_READ_MAX)
                      : INPUT_READ_MAX;

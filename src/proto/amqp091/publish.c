@@ -501,8 +501,7 @@ HOT enum publish_progress publish_in_place(struct amqp_conn *conn, const uint8_t
         return progress;
     *used = span.total;
     t = channel->template;
-    if (UNLIKELY(!matches_template(t, &span) ||
-                 t->route_serial != channel->session.route->serial ||
+    if (UNLIKELY(!matches_template(t, &span) || t->route_serial != channel->session.route->serial ||
                  !session_route_is_current(&channel->session))) {
         publish_span(channel, &span);
         if (conn->is_moving)
