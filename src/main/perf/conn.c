@@ -59,7 +59,7 @@ int conn_control(struct conn *conn, const uint8_t *frame, size_t len)
 static void carry_save(struct conn *conn, const uint8_t *rest, size_t len)
 {
     if (len > conn->carry_cap) {
-        conn->carry_cap = MAX(len, 256);
+        conn->carry_cap = MAX(len, (size_t)256);
         conn->carry = mem_resize(conn->carry, conn->carry_cap);
     }
     if (len)

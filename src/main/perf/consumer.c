@@ -229,7 +229,7 @@ struct conn *consumer_conn_new(struct worker *worker, int fd, uint32_t frame_max
         struct consumer *c = &cc->consumers[i];
         c->channel = (uint16_t)(i + 1);
         c->number = first + i;
-        c->queue_len = MIN(queues[i].len, UINT8_MAX);
+        c->queue_len = (uint8_t)MIN(queues[i].len, (size_t)UINT8_MAX);
         memcpy(c->queue, queues[i].data, c->queue_len);
     }
     return &cc->conn;
