@@ -31,12 +31,12 @@ HOT void session_deliver(struct subscription *subscription, struct message *mess
 
 static HOT void deliver_local(struct consumer *consumer, struct message *message, uint64_t position)
 {
-    session_deliver(consumer->owner.local, message, position);
+    session_deliver(consumer->owner.context, message, position);
 }
 
 static void cancelled_local(struct consumer *consumer)
 {
-    struct subscription *subscription = consumer->owner.local;
+    struct subscription *subscription = consumer->owner.context;
     subscription->local = NULL;
     subscription->session->events->cancelled(subscription);
     session_free_subscription(subscription);
@@ -136,14 +136,9 @@ static void begin_returning(struct subscription *subscription)
     operation_send(operation, session->broker, subscription->queue.shard, operation_return);
 }
 
-void deliver_from_afar(struct broker_shard *here, uint16_t from, uint32_t slot, uint32_t generation,
-                       uint32_t id, struct message *message, uint64_t position)
+void deliver_from_afar(struct subscription *subscription, struct message *message,
+                       uint64_t position)
 {
-    struct subscription *subscription = find_by_id(here, slot, generation, id);
-
-    /* A session ends only after its consumers' shards have answered the cancel, and mail keeps its
-     * order, so a delivery always finds its subscription. */
-    BUG_ON(!subscription, "delivery from shard %u to no subscription", from);
     subscription->window_used++;
     if (!subscription->no_ack &&
         (subscription->is_cancelling || subscription->is_returning ||

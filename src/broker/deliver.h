@@ -14,9 +14,10 @@ extern const struct consumer_events local_consumer_events;
 extern const struct consumer_events remote_consumer_events;
 extern const uint8_t remote_consumer_gate; /* always open: the window rules */
 
-/* A delivery for a session here. `message` is borrowed. */
-void deliver_from_afar(struct broker_shard *here, uint16_t from, uint32_t slot, uint32_t generation,
-                       uint32_t subscription, struct message *message, uint64_t position);
+/* A delivery for a session here. `message` is borrowed. The subscription is alive: a session ends only
+ * after its consumers' shards have answered the cancel, and mail keeps its order. */
+void deliver_from_afar(struct subscription *subscription, struct message *message,
+                       uint64_t position);
 void cancelled_from_afar(struct broker_shard *here, uint32_t slot, uint32_t generation,
                          uint32_t subscription);
 /* A direct reply; takes the message's reference, also when nobody waits for it. */
@@ -37,8 +38,8 @@ void subscription_grant(struct subscription *subscription);
 #define REPLY_TO_MAX 96
 struct str reply_address_format(const struct session *session, char text[REPLY_TO_MAX]);
 /* False when `address` is no such address. */
+MUST_CHECK bool reply_address_parse(struct str address, struct session_ref *to, uint64_t *token);
 /* Does the requester, whose session is on this shard, still wait? */
 bool reply_address_lives(struct broker_shard *here, struct session_ref to, uint64_t token);
-MUST_CHECK bool reply_address_parse(struct str address, struct session_ref *to, uint64_t *token);
 
 #endif

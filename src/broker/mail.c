@@ -36,9 +36,7 @@ struct publish_mail {
 
 struct deliver_mail {
     struct mail_header header;
-    uint32_t session_slot;
-    uint32_t session_generation;
-    uint32_t subscription;
+    struct subscription *subscription;
     uint64_t position;
     struct message message;
 };
@@ -192,20 +190,17 @@ void mail_deliver(struct broker_shard *from, const struct consumer *consumer,
 
     message_export(from->shard, &from->queues.descriptors, &copy);
     mail = put(from, consumer->owner.shard, MAIL_DELIVER);
-    mail->session_slot = consumer->owner.session_slot;
-    mail->session_generation = consumer->owner.session_generation;
-    mail->subscription = consumer->owner.subscription;
+    mail->subscription = consumer->owner.context;
     mail->position = position;
     mail->message = copy;
 }
 
-static void on_deliver(struct broker_shard *broker, uint16_t from, const struct deliver_mail *mail)
+static void on_deliver(struct broker_shard *broker, const struct deliver_mail *mail)
 {
     struct message message = mail->message;
 
     message_import(&broker->queues.descriptors, &message);
-    deliver_from_afar(broker, from, mail->session_slot, mail->session_generation,
-                      mail->subscription, &message, mail->position);
+    deliver_from_afar(mail->subscription, &message, mail->position);
     message_unref(broker->shard, &broker->queues.descriptors, &message);
 }
 
@@ -238,7 +233,7 @@ void mail_cancelled(struct broker_shard *from, const struct consumer *consumer)
     struct cancelled_mail *mail = put(from, consumer->owner.shard, MAIL_CANCELLED);
     mail->session_slot = consumer->owner.session_slot;
     mail->session_generation = consumer->owner.session_generation;
-    mail->subscription = consumer->owner.subscription;
+    mail->subscription = consumer->owner.subscription_id;
 }
 
 void mail_reply(struct broker_shard *from, struct session_ref to, uint64_t token,
@@ -278,7 +273,7 @@ void mail_receive(struct shard *shard, uint16_t from, const void *entry)
         on_publish(broker, from, entry);
         return;
     case MAIL_DELIVER:
-        on_deliver(broker, from, entry);
+        on_deliver(broker, entry);
         return;
     case MAIL_SETTLE: {
         const struct settle_mail *mail = entry;

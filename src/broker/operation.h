@@ -17,7 +17,7 @@ typedef void (*operation_done)(struct operation *operation, struct session *sess
 /* An operation travels: a step runs on one shard and sends it on to the next. In between it is in a
  * mailbox or waits on a list; it is never touched by two threads.
  *
- * Owner: whoever runs its step. Thread: that shard's. Freed by: operation_finish. */
+ * Owner: whoever runs its step. Thread: that shard's. Freed by: its end, after `done` (operation.c). */
 struct operation {
     operation_step step;
     operation_step after_commit; /* what follows on the catalog shard once readers see the change */

@@ -21,11 +21,11 @@ static struct consumer_settings settings_for(const struct operation *op, bool is
         .events = is_local ? &local_consumer_events : &remote_consumer_events,
         .owner =
             {
-                .local = op->subscription,
+                .context = op->subscription,
                 .shard = op->origin,
                 .session_slot = op->session->ref.slot,
                 .session_generation = op->session->ref.generation,
-                .subscription = op->subscription_id,
+                .subscription_id = op->subscription_id,
             },
     };
 }

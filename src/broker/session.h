@@ -151,7 +151,7 @@ void session_set_gate(struct session *session, enum consumer_gate reason, bool c
 void session_settle_run(struct session *session, const struct ledger_run *run,
                         enum queue_settle_how how);
 
-/* ---- consuming (consume.c) ---- */
+/* ---- consuming (deliver.c, session.c) ---- */
 
 /* Note and hand over one delivery. Thread: the session's shard. */
 void session_deliver(struct subscription *subscription, struct message *message, uint64_t position);

@@ -21,11 +21,11 @@ struct consumer_ref {
 
 /* Who consumes, for the broker: opaque here. */
 struct consumer_owner {
-    void *local; /* the subscription, when it is on this shard */
+    void *context; /* the subscription: only `shard` touches it */
     uint16_t shard;
     uint32_t session_slot;
     uint32_t session_generation;
-    uint32_t subscription;
+    uint32_t subscription_id;
 };
 
 /* What a queue does with a consumer; run on the queue's shard. */

@@ -37,7 +37,7 @@ static inline void fixture_idle(struct queue *queue)
 static inline void fake_deliver(struct consumer *consumer, struct message *message,
                                 uint64_t position)
 {
-    struct fake *fake = consumer->owner.local;
+    struct fake *fake = consumer->owner.context;
     assert_image(message, (uint32_t)position);
     assert_true(fake->count < FAKE_LOG_MAX);
     fake->redelivered[fake->count] = (message->flags & MESSAGE_REDELIVERED) != 0;
@@ -46,7 +46,7 @@ static inline void fake_deliver(struct consumer *consumer, struct message *messa
 
 static inline void fake_cancelled(struct consumer *consumer)
 {
-    struct fake *fake = consumer->owner.local;
+    struct fake *fake = consumer->owner.context;
     fake->was_cancelled = true;
 }
 
@@ -109,7 +109,7 @@ static inline int fake_try(struct queue_fixture *f, struct fake *fake,
     memset(fake, 0, sizeof *fake);
     settings.gate = &fake->gate;
     settings.events = &fake_events;
-    settings.owner.local = fake;
+    settings.owner.context = fake;
     if (settings.window == 0)
         settings.window = CONSUMER_NO_WINDOW;
     rc = consumer_add(f->queue, &settings, &fake->consumer);

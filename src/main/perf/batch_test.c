@@ -55,7 +55,7 @@ static struct message read_message(struct cursor *in)
         frame = next_frame(in);
         assert_int_equal(frame.type, AMQP_FRAME_BODY);
         if (m.body_seen == 0)
-            memcpy(m.body, frame.payload.data, MIN(frame.payload.len, STAMP_BYTES));
+            memcpy(m.body, frame.payload.data, MIN(frame.payload.len, (size_t)STAMP_BYTES));
         m.body_seen += frame.payload.len;
     }
     assert_int_equal(m.body_seen, m.body_size);
