@@ -46,13 +46,18 @@ static void update_watch(struct stream *stream, uint32_t wanted)
 void stream_pause(struct stream *stream)
 {
     stream->is_paused = true;
-    update_watch(stream, stream->watched & ~(uint32_t)EPOLLIN);
+    update_watch(stream, stream->watched & ~(uint32_t)(EPOLLIN | EPOLLRDHUP));
+}
+
+void stream_watch_end(struct stream *stream)
+{
+    update_watch(stream, stream->watched | EPOLLRDHUP);
 }
 
 void stream_resume(struct stream *stream)
 {
     stream->is_paused = false;
-    update_watch(stream, stream->watched | EPOLLIN);
+    update_watch(stream, (stream->watched | EPOLLIN) & ~(uint32_t)EPOLLRDHUP);
 }
 
 static void on_ready(struct io_handler *handler, struct shard *shard, uint32_t events)
@@ -65,11 +70,11 @@ static void on_ready(struct io_handler *handler, struct shard *shard, uint32_t e
     /* Sent when the turn ends: before that, what replies promise may not be committed. */
     if ((events & EPOLLOUT) && !list_is_linked(&stream->dirty))
         list_push_back(&stream->shard->dirty_streams, &stream->dirty);
-    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)))
         return;
     if (stream->fd == -1)
         return;
-    if (!stream->is_paused)
+    if (!stream->is_paused || (events & EPOLLRDHUP))
         stream->events->readable(stream);
     else if (events & (EPOLLHUP | EPOLLERR))
         stream->events->failed(stream, -ECONNRESET); /* epoll would tell it again and again */

@@ -90,6 +90,9 @@ MUST_CHECK long stream_receive(struct stream *stream, void *buffer, size_t capac
 
 /* Stop or go on reading: flow control by the TCP window. */
 void stream_pause(struct stream *stream);
+/* While paused: be told when the peer has ended its side, and then read what it sent before (no more
+ * than the socket holds). Else a peer that left would be noticed only after the pause. */
+void stream_watch_end(struct stream *stream);
 void stream_resume(struct stream *stream);
 
 /* The rare parts of the two below. */

@@ -25,6 +25,9 @@ static void stop(struct amqp_conn *conn, enum conn_stop reason)
 {
     conn->stops |= (uint8_t)reason;
     stream_pause(&conn->stream);
+    /* An alarm can last, and a publisher that leaves takes its unfinished contents along. */
+    if (conn->stops == STOP_ALARM)
+        stream_watch_end(&conn->stream);
     if (conn->stops & (STOP_ALARM | STOP_CONGESTION))
         broker_block(conn->broker, &conn->base);
 }
