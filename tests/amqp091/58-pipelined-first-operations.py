@@ -14,7 +14,11 @@ def replies_come_in_order(pipeline):
             steps = pipeline(unique())
             ch.c.write(b"".join(codec.method_frame(1, name, **args) for name, args, _ in steps))
             want = [reply for _, _, reply in steps if reply]
-            eq([ch.wait().name for _ in want], want)
+            got = [ch.wait().name for _ in want]
+            if TOKKI:
+                eq(got, want)
+            else:  # RabbitMQ's queue sends consume-ok itself, so later replies of the channel may overtake it
+                eq(sorted(got), sorted(want))
             ch.quiet()
         for ch in channels:
             ch.c.end()
