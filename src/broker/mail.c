@@ -131,14 +131,10 @@ void mail_publish(struct session *from, struct queue_ref queue, struct message *
 static void on_publish(struct broker_shard *broker, uint16_t from, const struct publish_mail *mail)
 {
     struct queue_ref ref = {.incarnation = mail->incarnation, .slot = mail->queue_slot};
-    struct queue *queue = queue_find(&broker->queues, ref);
     struct message message = mail->message;
 
     message_import(&broker->queues.descriptors, &message);
-    if (queue && queue->state == QUEUE_LIVE)
-        queue_enqueue(queue, &message);
-    else
-        message_unref(broker->shard, &broker->queues.descriptors, &message);
+    enqueue_here(broker, ref, &message);
     /* A queue that is gone counts as confirmed (reference, section 8). */
     if (mail->seq != 0)
         mail_confirm_later(broker, from, mail->session_slot, mail->session_generation, mail->seq);

@@ -129,15 +129,6 @@ int check_owner(const struct queue_record *queue, uint64_t connection, struct st
                   STR_ARG(queue->name), STR_ARG(vhost));
 }
 
-int check_queue(struct operation *operation, struct broker_shard *here,
-                const struct queue_record **queue)
-{
-    *queue = view_find_queue(broker_view(here, operation->vhost), operation->name);
-    if (!*queue)
-        return refuse_no_queue(&operation->refusal, operation->name, operation->vhost->name);
-    return check_owner(*queue, operation->owner, operation->vhost->name, &operation->refusal);
-}
-
 int check_permission(const struct session *session, enum permission what, const char *kind,
                      struct str name, struct refusal *refusal)
 {
@@ -151,4 +142,26 @@ int check_permission(const struct session *session, enum permission what, const 
                   "%s access to %s '%.*s' in vhost '%.*s' refused for user '%.*s'", words[what],
                   kind, STR_ARG(shown), STR_ARG(session->vhost->name),
                   STR_ARG(identity_name(session->identity)));
+}
+
+static int find_readable(struct operation *operation, struct broker_shard *here)
+{
+    const struct queue_record *queue;
+
+    if (check_permission(operation->session, PERMISSION_READ, "queue", operation->name,
+                         &operation->refusal) != 0)
+        return ERR_REFUSED;
+    queue = view_find_queue(broker_view(here, operation->vhost), operation->name);
+    if (!queue)
+        return refuse_no_queue(&operation->refusal, operation->name, operation->vhost->name);
+    operation->queue = queue->ref;
+    return check_owner(queue, operation->owner, operation->vhost->name, &operation->refusal);
+}
+
+bool operation_finds_readable(struct operation *operation, struct broker_shard *here)
+{
+    if (find_readable(operation, here) == 0)
+        return true;
+    operation_return(operation, here);
+    return false;
 }

@@ -123,9 +123,9 @@ void operation_delete_idle(struct queue *queue);
 
 /* ---- shared checks ---- */
 
-/* Look the queue up: 404 when there is none, 405 when it is another connection's exclusive one. */
-MUST_CHECK int check_queue(struct operation *operation, struct broker_shard *here,
-                           const struct queue_record **queue);
+/* Find the queue that is to be read (consume, get, purge) and set operation->queue. False: the operation
+ * has ended with 403, 404 or (another connection's exclusive queue) 405. */
+MUST_CHECK bool operation_finds_readable(struct operation *operation, struct broker_shard *here);
 /* The exclusive owner alone may use a queue (405). */
 MUST_CHECK int check_owner(const struct queue_record *queue, uint64_t connection, struct str vhost,
                            struct refusal *refusal);

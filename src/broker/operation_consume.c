@@ -70,18 +70,13 @@ static void consume_look(struct operation *op, struct broker_shard *here)
 void operation_consume(struct operation *op)
 {
     struct broker_shard *here = op->session->broker;
-    const struct queue_record *queue;
 
-    if (check_permission(op->session, PERMISSION_READ, "queue", op->name, &op->refusal) != 0 ||
-        check_queue(op, here, &queue) != 0) {
-        operation_return(op, here);
+    if (!operation_finds_readable(op, here))
         return;
-    }
-    op->queue = queue->ref;
     op->subscription = session_add_subscription(op->session, op->key, op->no_ack);
     op->subscription_id = op->subscription->id;
-    op->session->touched |= 1ULL << queue->ref.shard;
-    operation_send(op, here, queue->ref.shard, consume_look);
+    op->session->touched |= 1ULL << op->queue.shard;
+    operation_send(op, here, op->queue.shard, consume_look);
 }
 
 /* ---- cancel ---- */
@@ -157,16 +152,11 @@ static void get_look(struct operation *op, struct broker_shard *here)
 void operation_get(struct operation *op)
 {
     struct broker_shard *here = op->session->broker;
-    const struct queue_record *queue;
 
-    if (check_permission(op->session, PERMISSION_READ, "queue", op->name, &op->refusal) != 0 ||
-        check_queue(op, here, &queue) != 0) {
-        operation_return(op, here);
+    if (!operation_finds_readable(op, here))
         return;
-    }
-    op->queue = queue->ref;
-    op->session->touched |= 1ULL << queue->ref.shard;
-    operation_send(op, here, queue->ref.shard, get_look);
+    op->session->touched |= 1ULL << op->queue.shard;
+    operation_send(op, here, op->queue.shard, get_look);
 }
 
 /* ---- direct reply-to ---- */

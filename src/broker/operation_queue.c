@@ -374,13 +374,8 @@ static void purge_look(struct operation *op, struct broker_shard *here)
 void operation_queue_purge(struct operation *op)
 {
     struct broker_shard *here = op->session->broker;
-    const struct queue_record *queue;
 
-    if (check_permission(op->session, PERMISSION_READ, "queue", op->name, &op->refusal) != 0 ||
-        check_queue(op, here, &queue) != 0) {
-        operation_return(op, here);
+    if (!operation_finds_readable(op, here))
         return;
-    }
-    op->queue = queue->ref;
-    operation_send(op, here, queue->ref.shard, purge_look);
+    operation_send(op, here, op->queue.shard, purge_look);
 }

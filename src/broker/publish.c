@@ -184,19 +184,17 @@ void session_confirm_nothing(struct session *session)
     count_confirm(session, 0, &seq);
 }
 
-static void enqueue_here(struct broker_shard *broker, struct queue_ref ref,
-                         const struct message *message)
+void enqueue_here(struct broker_shard *broker, struct queue_ref ref, const struct message *message)
 {
     struct queue *queue = queue_find(&broker->queues, ref);
-    lsn_t lsn;
+    lsn_t lsn = 0;
 
-    if (LIKELY(queue && queue->state == QUEUE_LIVE)) {
+    if (LIKELY(queue && queue->state == QUEUE_LIVE))
         lsn = queue_enqueue(queue, message);
-        BUG_ON(lsn > broker->node->stage->durable(broker->node->stage),
-               "a stage that is not durable at once needs waiting confirms");
-    } else {
+    else
         message_unref(broker->shard, &broker->queues.descriptors, message);
-    }
+    BUG_ON(lsn != 0 && lsn > broker->node->stage->durable(broker->node->stage),
+           "a stage that is not durable at once needs waiting confirms");
 }
 
 static HOT void publish_one(struct session *session, struct queue_ref target,
