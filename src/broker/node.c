@@ -51,6 +51,9 @@ static void on_awake(struct shard *shard)
 
 static void on_asleep(struct shard *shard)
 {
+    /* What ended after the conclusion (deferred work, blocks that came home) would count as long as the
+     * shard sleeps, and an alarm with it. */
+    alarm_measure(broker_of(shard));
     broker_of(shard)->is_reading = false;
     reclaim_reader_offline(broker_of(shard)->node->reclaim, shard->id);
 }
