@@ -189,6 +189,7 @@ void apply_bind(struct catalog *catalog, struct vhost *vhost, const struct catal
     hamt_put(&source->bindings_from, &catalog->edit, &binding->item);
     source->ops->bind(source, &catalog->edit, binding);
     source_changed(catalog, source, binding, true);
+    journal_bind(catalog, vhost, binding);
 }
 
 void binding_remove(struct catalog *catalog, struct vhost *vhost, const struct binding *binding,
@@ -202,7 +203,7 @@ void binding_remove(struct catalog *catalog, struct vhost *vhost, const struct b
     source->ops->unbind(source, edit, binding);
     source_changed(catalog, source, binding, false);
     out->bindings_deleted++;
-    if (source->auto_delete && source->bindings_from.count == 0)
+    if (source->auto_delete && source->bindings_from.count == 0 && !catalog->replaying)
         doomed_push(catalog, source->body);
     edit_dispose(edit, (void *)binding, binding->stamp);
 }
@@ -225,6 +226,7 @@ void apply_unbind(struct catalog *catalog, struct vhost *vhost,
         out->status = CATALOG_MISSING;
         return;
     }
+    journal_unbind(catalog, vhost, binding);
     binding_remove(catalog, vhost, binding, out);
     doomed_delete(catalog, vhost, out);
 }

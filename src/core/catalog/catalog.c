@@ -5,6 +5,8 @@
 #include "base/bug.h"
 #include "base/mem.h"
 
+#include <inttypes.h>
+
 static struct vhost_table *table_new(struct catalog *catalog, const struct vhost_table *from)
 {
     struct vhost_table *table = mem_alloc_zero(sizeof *table);
@@ -75,12 +77,32 @@ struct vhost_view *vhost_own(struct catalog *catalog, struct vhost *vhost)
     return view;
 }
 
-static struct vhost *vhost_new(struct catalog *catalog, uint64_t hash, struct str name)
+uint64_t incarnation_take(struct catalog *catalog, uint64_t wanted, uint64_t following)
+{
+    uint64_t taken = wanted ? wanted : catalog->last_incarnation + 1;
+    /* Twice what a record may hold: no counting on from there gets this far. */
+    BUG_ON(taken > 2 * CATALOG_INCARNATION_MAX, "incarnation %" PRIu64, taken);
+    catalog_reserve_incarnations(catalog, taken + following);
+    return taken;
+}
+
+uint64_t catalog_last_incarnation(const struct catalog *catalog)
+{
+    return catalog->last_incarnation;
+}
+
+void catalog_reserve_incarnations(struct catalog *catalog, uint64_t at_least)
+{
+    catalog->last_incarnation = MAX(catalog->last_incarnation, at_least);
+}
+
+static struct vhost *vhost_new(struct catalog *catalog, uint64_t hash, struct str name,
+                               uint64_t incarnation)
 {
     struct vhost *vhost = mem_alloc_zero(sizeof *vhost);
     vhost->name = str_dup(name);
     vhost->item = (struct hamt_item){hash, vhost->name};
-    vhost->incarnation = ++catalog->last_incarnation;
+    vhost->incarnation = incarnation_take(catalog, incarnation, PREDECLARED_EXCHANGES);
     vhost->marks = mem_alloc_zero(sizeof *vhost->marks);
     vhost->working = mem_alloc_zero(sizeof *vhost->working);
     *vhost->working = (struct vhost_view){
@@ -93,15 +115,17 @@ static struct vhost *vhost_new(struct catalog *catalog, uint64_t hash, struct st
     return vhost;
 }
 
-static void apply_vhost_add(struct catalog *catalog, struct str name, struct catalog_result *out)
+static void apply_vhost_add(struct catalog *catalog, struct str name, uint64_t incarnation,
+                            struct catalog_result *out)
 {
     if (table_find(&catalog->working_table->vhosts, catalog->hash_seed, name)) {
         out->status = CATALOG_EXISTED;
         return;
     }
-    struct vhost *vhost = vhost_new(catalog, str_hash(name, catalog->hash_seed), name);
+    struct vhost *vhost = vhost_new(catalog, str_hash(name, catalog->hash_seed), name, incarnation);
     hamt_put(&table_own(catalog)->vhosts, &catalog->edit, &vhost->item);
     exchanges_add_predeclared(catalog, vhost);
+    journal_vhost_add(catalog, vhost);
 }
 
 /* Dispose of all that the view holds, which the edit owns. */
@@ -119,6 +143,7 @@ static void apply_vhost_delete(struct catalog *catalog, struct str name, struct 
         out->status = CATALOG_MISSING;
         return;
     }
+    journal_vhost_delete(catalog, vhost);
     struct vhost_view *view = vhost_own(catalog, vhost);
     out->queues_deleted = view->queues.count;
     view_clear(&catalog->edit, view);
@@ -161,7 +186,7 @@ void catalog_apply(struct catalog *catalog, const struct catalog_command *comman
            command->version);
     *out = (struct catalog_result){.status = CATALOG_DONE};
     if (command->kind == CATALOG_VHOST_ADD) {
-        apply_vhost_add(catalog, command->vhost, out);
+        apply_vhost_add(catalog, command->vhost, command->vhost_add.incarnation, out);
         return;
     }
     if (command->kind == CATALOG_VHOST_DELETE) {

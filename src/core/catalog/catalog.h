@@ -158,8 +158,18 @@ struct catalog_queue_id {
     uint64_t incarnation;
 };
 
+/* In the commands that create something, `incarnation` 0 asks for a new number, which is what a client's
+ * wish is turned into. A record of what was done carries the number that was given: applying it gives
+ * that number again (and later new ones are higher). 1 .. CATALOG_INCARNATION_MAX. */
+#define CATALOG_INCARNATION_MAX (UINT64_C(1) << 62)
+
+struct catalog_vhost_add {
+    uint64_t incarnation; /* its predeclared exchanges have the numbers right behind it */
+};
+
 struct catalog_exchange_declare {
     struct str name;
+    uint64_t incarnation;
     enum exchange_type type;
     bool durable;
     bool auto_delete;
@@ -174,12 +184,13 @@ struct catalog_exchange_delete {
 
 struct catalog_queue_declare {
     struct str name;
+    uint64_t incarnation;
     bool durable;
     bool auto_delete;
     bool exclusive;
     uint64_t owner; /* connection of an exclusive queue; else 0 */
     struct str arguments;
-    uint16_t shard; /* placement, chosen by the broker; the catalog adds the incarnation */
+    uint16_t shard; /* placement, chosen by the broker */
     uint32_t slot;
 };
 
@@ -204,6 +215,7 @@ struct catalog_command {
     uint8_t kind;    /* enum catalog_command_kind */
     struct str vhost;
     union {
+        struct catalog_vhost_add vhost_add;
         struct catalog_exchange_declare exchange_declare;
         struct catalog_exchange_delete exchange_delete;
         struct catalog_queue_declare queue_declare;
@@ -245,6 +257,41 @@ void catalog_commit(struct catalog *catalog);
 
 /* Pieces of memory that left the catalog and wait for readers to pass. Thread: the writer. */
 size_t catalog_uncollected(const struct catalog *catalog);
+
+/* --- Recording and replay -----------------------------------------------------------------------
+ *
+ * Durable are: vhosts, exchanges and queues declared durable, and bindings between such. A *record* is
+ * a command that, applied to a catalog of the same durable content, makes the same durable change. It
+ * never creates what is not durable, and carries the incarnation that was given. Records are turned to
+ * bytes and back by command_codec.h. */
+
+/* Receives a record. Everything in it is borrowed for the call; the catalog is not to be used
+ * meanwhile. */
+typedef void catalog_record_fn(void *context, const struct catalog_command *record);
+
+/* From now on catalog_apply() hands a record of every durable effect to `journal`, in the order of the
+ * effects; nothing when it changes nothing durable. What the deletion of an exchange or a queue takes
+ * along is recorded only where replay would not do the same by itself: durable exchanges that go by
+ * auto-delete are, bindings are not. Several records of one catalog_apply() belong together: whoever
+ * keeps some of them and not all has a state that never was. `journal` NULL: no records. Thread: the
+ * writer. */
+void catalog_set_journal(struct catalog *catalog, catalog_record_fn *journal, void *context);
+
+/* While on, commands are records: nothing is journaled, and no exchange goes by auto-delete (it may have
+ * been held by a binding that is not durable; where it did go a record says so). Thread: the writer. */
+void catalog_set_replaying(struct catalog *catalog, bool on);
+
+/* Hand the durable content of the working view to `emit`, as records that build it up in an empty
+ * catalog that is replaying, or has no journal. Queues come with the shard and slot that they have
+ * here. Thread: the writer. */
+void catalog_emit(const struct catalog *catalog, catalog_record_fn *emit, void *context);
+
+/* The highest incarnation given so far, to anything; 0 before the first. Thread: the writer. */
+uint64_t catalog_last_incarnation(const struct catalog *catalog);
+
+/* Numbers up to `at_least` count as given: what is not durable leaves no record, and the numbers it had
+ * must not come back after a restart. Lower than the present one: nothing. Thread: the writer. */
+void catalog_reserve_incarnations(struct catalog *catalog, uint64_t at_least);
 
 /* The writer's view of a vhost: staged changes included. Valid until the next catalog_apply().
  * Thread: the writer. */

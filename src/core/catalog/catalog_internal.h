@@ -56,7 +56,15 @@ struct catalog {
 
     struct scratch_bytes identity; /* of the binding at work */
     struct scratch_bytes sorted;   /* its arguments */
+
+    catalog_record_fn *journal; /* NULL: nobody listens */
+    void *journal_context;
+    bool replaying;
 };
+
+/* The number of something new: `wanted`, or the next when that is 0. `following` more numbers right
+ * behind it are taken as well. */
+uint64_t incarnation_take(struct catalog *catalog, uint64_t wanted, uint64_t following);
 
 /* At least `size` bytes. */
 uint8_t *scratch_bytes_reserve(struct scratch_bytes *scratch, size_t size);
@@ -73,6 +81,23 @@ struct queue_record *queue_own(struct catalog *catalog, struct vhost *vhost,
 uint32_t marks_take(struct vhost_marks *marks);
 void marks_give(struct vhost_marks *marks, uint32_t mark);
 
+/* journal.c: records of what was done to durable things, if anybody listens. Those of deletions come
+ * just before the deed, while the names are there. */
+void journal_vhost_add(const struct catalog *catalog, const struct vhost *vhost);
+void journal_vhost_delete(const struct catalog *catalog, const struct vhost *vhost);
+void journal_exchange_declare(const struct catalog *catalog, const struct vhost *vhost,
+                              const struct exchange *exchange);
+void journal_exchange_delete(const struct catalog *catalog, const struct vhost *vhost,
+                             const struct exchange *exchange);
+void journal_queue_declare(const struct catalog *catalog, const struct vhost *vhost,
+                           const struct queue_record *queue);
+void journal_queues_delete(const struct catalog *catalog, const struct vhost *vhost,
+                           const struct catalog_queues_delete *command);
+void journal_bind(const struct catalog *catalog, const struct vhost *vhost,
+                  const struct binding *binding);
+void journal_unbind(const struct catalog *catalog, const struct vhost *vhost,
+                    const struct binding *binding);
+
 /* exchange.c: the commands on exchanges, and their deletion by other causes. */
 void apply_exchange_declare(struct catalog *catalog, struct vhost *vhost,
                             const struct catalog_exchange_declare *command,
@@ -80,6 +105,8 @@ void apply_exchange_declare(struct catalog *catalog, struct vhost *vhost,
 void apply_exchange_delete(struct catalog *catalog, struct vhost *vhost,
                            const struct catalog_exchange_delete *command,
                            struct catalog_result *out);
+/* They have the incarnations behind the vhost's. */
+#define PREDECLARED_EXCHANGES 7
 void exchanges_add_predeclared(struct catalog *catalog, struct vhost *vhost);
 void doomed_push(struct catalog *catalog, const struct exchange_body *body);
 /* Delete the doomed exchanges, and those that this dooms in turn. */
@@ -93,6 +120,14 @@ void apply_queue_declare(struct catalog *catalog, struct vhost *vhost,
 void apply_queues_delete(struct catalog *catalog, struct vhost *vhost,
                          const struct catalog_queues_delete *command, struct catalog_result *out);
 void queue_drop(const struct edit *edit, struct hamt_item *item);
+
+/* The queue of this name and incarnation, or NULL. */
+static inline const struct queue_record *queue_find_id(const struct vhost_view *view,
+                                                       const struct catalog_queue_id *id)
+{
+    const struct queue_record *queue = view_find_queue(view, id->name);
+    return queue && queue->ref.incarnation == id->incarnation ? queue : NULL;
+}
 
 /* binding.c */
 void apply_bind(struct catalog *catalog, struct vhost *vhost, const struct catalog_binding *command,

@@ -39,7 +39,7 @@ static struct exchange *exchange_add(struct catalog *catalog, struct vhost *vhos
     exchange->ops = exchange_ops_of(command->type);
     exchange->mark = marks_take(vhost->marks);
     exchange->hash_seed = catalog->hash_seed;
-    exchange->incarnation = ++catalog->last_incarnation;
+    exchange->incarnation = incarnation_take(catalog, command->incarnation, 0);
     exchange->generation = ++catalog->last_generation;
     exchange->stamp = catalog->edit.stamp;
     hamt_put(&view->exchanges, &catalog->edit, &exchange->item);
@@ -52,10 +52,12 @@ void apply_exchange_declare(struct catalog *catalog, struct vhost *vhost,
                             struct catalog_result *out)
 {
     out->exchange = view_find_exchange(vhost->working, command->name);
-    if (out->exchange)
+    if (out->exchange) {
         out->status = CATALOG_EXISTED;
-    else
-        out->exchange = exchange_add(catalog, vhost, command);
+        return;
+    }
+    out->exchange = exchange_add(catalog, vhost, command);
+    journal_exchange_declare(catalog, vhost, out->exchange);
 }
 
 void exchanges_add_predeclared(struct catalog *catalog, struct vhost *vhost)
@@ -71,9 +73,11 @@ void exchanges_add_predeclared(struct catalog *catalog, struct vhost *vhost)
         {.name = STR("amq.match"), .type = EXCHANGE_HEADERS},
         {.name = STR("amq.rabbitmq.trace"), .type = EXCHANGE_TOPIC, .internal = true},
     };
+    static_assert(ARRAY_LEN(all) == PREDECLARED_EXCHANGES, "vhosts reserve numbers for these");
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         struct catalog_exchange_declare command = all[i];
         command.durable = true;
+        command.incarnation = vhost->incarnation + 1 + i;
         struct exchange *exchange = exchange_add(catalog, vhost, &command);
         exchange->predeclared = true;
         if (command.name.len == 0)
@@ -85,8 +89,9 @@ void exchanges_add_predeclared(struct catalog *catalog, struct vhost *vhost)
 static void exchange_remove(struct catalog *catalog, struct vhost *vhost,
                             const struct hamt_item *name, struct catalog_result *out)
 {
-    /* Losing its own bindings must not doom it again. */
-    exchange_own(catalog, vhost, name)->auto_delete = false;
+    struct exchange *doomed = exchange_own(catalog, vhost, name);
+    journal_exchange_delete(catalog, vhost, doomed);
+    doomed->auto_delete = false; /* losing its own bindings must not doom it again */
     bindings_remove_of_exchange(catalog, vhost, name, out);
     struct vhost_view *view = vhost_own(catalog, vhost);
     struct exchange *exchange =

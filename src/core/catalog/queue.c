@@ -26,7 +26,7 @@ static struct queue_record *queue_add(struct catalog *catalog, struct vhost *vho
     *queue = (struct queue_record){
         .name_hash = view_hash(view, command->name),
         .name = str_of(body->bytes, command->name.len),
-        .ref = {.incarnation = ++catalog->last_incarnation,
+        .ref = {.incarnation = incarnation_take(catalog, command->incarnation, 0),
                 .slot = command->slot,
                 .shard = command->shard},
         .arguments = str_of(body->bytes + command->name.len, command->arguments.len),
@@ -47,10 +47,12 @@ void apply_queue_declare(struct catalog *catalog, struct vhost *vhost,
                          const struct catalog_queue_declare *command, struct catalog_result *out)
 {
     out->queue = view_find_queue(vhost->working, command->name);
-    if (out->queue)
+    if (out->queue) {
         out->status = CATALOG_EXISTED;
-    else
-        out->queue = queue_add(catalog, vhost, command);
+        return;
+    }
+    out->queue = queue_add(catalog, vhost, command);
+    journal_queue_declare(catalog, vhost, out->queue);
 }
 
 /* Take the queue and the bindings to it out of the working view. */
@@ -70,10 +72,11 @@ static void queue_remove(struct catalog *catalog, struct vhost *vhost, struct ha
 void apply_queues_delete(struct catalog *catalog, struct vhost *vhost,
                          const struct catalog_queues_delete *command, struct catalog_result *out)
 {
+    journal_queues_delete(catalog, vhost, command);
     for (size_t i = 0; i < command->count; i++) {
         const struct catalog_queue_id *id = &command->queues[i];
-        const struct queue_record *queue = view_find_queue(vhost->working, id->name);
-        if (!queue || queue->ref.incarnation != id->incarnation)
+        const struct queue_record *queue = queue_find_id(vhost->working, id);
+        if (!queue)
             continue;
         queue_remove(catalog, vhost, queue->item, out);
         out->queues_deleted++;
