@@ -54,28 +54,39 @@ def open_files(pid):
 
 
 class TokkiMQ:
-    """One TokkiMQ process with a data directory of its own; `log_path` holds what it wrote to stderr and stdout."""
+    """One TokkiMQ process with a data directory of its own, which outlives it until remove(); `log_path` holds what it
+    wrote to stderr and stdout, over all its starts."""
 
     def __init__(self, binary=None, options=(), port=None, wait=True, wrapper=()):
         self.binary = binary or os.environ["TOKKI_BIN"]
         self.directory = tempfile.mkdtemp(prefix="tokkimq-test-")
+        self.data = os.path.join(self.directory, "data")
         self.log_path = os.path.join(self.directory, "broker.log")
         self.port = port or free_port()
-        command = [
-            *wrapper,
-            self.binary,
-            "--data-dir",
-            os.path.join(self.directory, "data"),
-            "--port",
-            str(self.port),
-            *options,
-        ]
-        with open(self.log_path, "wb") as log:
+        self.options, self.wrapper = list(options), list(wrapper)
+        self.start(wait)
+
+    def command(self):
+        return [*self.wrapper, self.binary, "--data-dir", self.data, "--port", str(self.port), *self.options]
+
+    def start(self, wait=True):
+        """Starts it (again) on its data directory and port."""
+        with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         if wait:
             self.wait_ready()
+
+    def refused(self, patience=None):
+        """Starts it although it should not start: it must end by itself, with a code and a text. Returns the text."""
+        result = subprocess.run(
+            self.command(), stdin=subprocess.DEVNULL, capture_output=True, timeout=patience or 2 * SLOW
+        )
+        text = (result.stderr + result.stdout).decode(errors="replace")
+        assert result.returncode > 0 and result.stderr, f"ended with {result.returncode}, said {text!r}"
+        assert not SANITIZER.search(text.encode()), text
+        return text
 
     @property
     def pid(self):
@@ -97,8 +108,13 @@ class TokkiMQ:
         with open(self.log_path, "rb") as log:
             return log.read()
 
-    def stop(self, patience=None):
-        """SIGTERM; returns a list of complaints, empty when it ended cleanly."""
+    def kill(self):
+        """kill -9: this process and no other; the data directory stays."""
+        self.process.kill()
+        self.process.wait()
+
+    def halt(self, patience=None):
+        """SIGTERM; the data directory stays. Returns a list of complaints, empty when it ended cleanly."""
         complaints = []
         if self.alive():
             self.process.send_signal(signal.SIGTERM)
@@ -115,6 +131,11 @@ class TokkiMQ:
             complaints.append("a sanitizer reported:\n" + log[-12000:].decode(errors="replace"))
         elif complaints:
             complaints.append("its log ends with:\n" + log[-3000:].decode(errors="replace"))
+        return complaints
+
+    def stop(self, patience=None):
+        """SIGTERM, and the data directory goes; returns complaints as halt does."""
+        complaints = self.halt(patience)
         self.remove()
         return complaints
 
@@ -157,6 +178,23 @@ class Oracle:
     def call(self, *arguments, quiet=False):
         output = subprocess.DEVNULL if quiet else None
         return subprocess.call([self.script, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+    def start(self):
+        """Starts it again after halt or kill."""
+        if self.call("start", quiet=True) != 0:
+            raise RuntimeError(f"{self.script} start failed")
+
+    def halt(self):
+        """Stops it; its data stay."""
+        return [] if self.call("stop", quiet=True) == 0 else [f"{self.script} stop failed"]
+
+    def kill(self):
+        """kill -9 of the node that our directory's pid file names."""
+        with open(os.path.join(os.environ["ORACLE_DIR"], "node.pid")) as file:
+            pid = int(file.read())
+        os.kill(pid, signal.SIGKILL)
+        while answers(self.port):
+            time.sleep(0.01)  # not our child; this is the poll of a condition
 
     def alive(self):
         return answers(self.port)
