@@ -34,6 +34,8 @@ enum disk_open_flag {
 
 /* Buffers and extents of DISK_DIRECT files. 4096 is the largest block in common use. */
 #define DISK_ALIGN 4096U
+/* What a drive writes whole or not at all. */
+#define DISK_SECTOR 512U
 /* Longest file name, with its NUL. */
 #define DISK_NAME_MAX 64U
 
@@ -59,6 +61,12 @@ struct disk_ops {
 struct disk {
     const struct disk_ops *ops;
 };
+
+/* May this extent be read or written on a DISK_DIRECT file? */
+static inline bool disk_is_aligned(const void *data, size_t n, uint64_t offset)
+{
+    return ((uintptr_t)data | n | offset) % DISK_ALIGN == 0;
+}
 
 /* The directory `path` of the machine, which exists. Errors: -errno. */
 MUST_CHECK int disk_open_directory(const char *path, struct disk **out);
@@ -137,7 +145,8 @@ MUST_CHECK static inline int disk_sync_dir(struct disk *disk)
     return disk->ops->sync_dir(disk);
 }
 
-/* Call `each` with every file name, in no order; no call on the disk from within. */
+/* Call `each` with the name of every regular file, in no order; no call on the disk from within. Names
+ * too long for DISK_NAME_MAX are not ours and left out. */
 MUST_CHECK static inline int disk_list(struct disk *disk,
                                        void (*each)(void *context, const char *name), void *context)
 {

@@ -93,11 +93,6 @@ static void posix_close(struct disk_file *file)
     mem_free(f);
 }
 
-static bool is_aligned(const void *data, size_t n, uint64_t offset)
-{
-    return ((uintptr_t)data | n | offset) % DISK_ALIGN == 0;
-}
-
 /* Go on through the page cache. Some file systems take O_DIRECT at open and refuse the calls; and what
  * is left after a short write may begin inside a block. True: try the call again. */
 static bool fall_back_to_plain(struct posix_file *f)
@@ -117,8 +112,8 @@ static int posix_read(struct disk_file *file, void *data, size_t n, uint64_t off
 {
     struct posix_file *f = posix_file(file);
 
-    DEBUG_BUG_ON(f->must_align && !is_aligned(data, n, offset), "unaligned read: %zu at %llu", n,
-                 (unsigned long long)offset);
+    DEBUG_BUG_ON(f->must_align && !disk_is_aligned(data, n, offset), "unaligned read: %zu at %llu",
+                 n, (unsigned long long)offset);
     *got = 0;
     while (*got < n) {
         ssize_t rc = pread(f->fd, (char *)data + *got, n - *got, (off_t)(offset + *got));
@@ -138,8 +133,8 @@ static int posix_write(struct disk_file *file, const void *data, size_t n, uint6
     struct posix_file *f = posix_file(file);
     size_t done = 0;
 
-    DEBUG_BUG_ON(f->must_align && !is_aligned(data, n, offset), "unaligned write: %zu at %llu", n,
-                 (unsigned long long)offset);
+    DEBUG_BUG_ON(f->must_align && !disk_is_aligned(data, n, offset), "unaligned write: %zu at %llu",
+                 n, (unsigned long long)offset);
     while (done < n) {
         ssize_t rc = pwrite(f->fd, (const char *)data + done, n - done, (off_t)(offset + done));
         if (rc == -1 && (errno == EINTR || (errno == EINVAL && fall_back_to_plain(f))))
