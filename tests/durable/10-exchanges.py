@@ -25,14 +25,29 @@ def types_and_flags(node):
         assert exchange_exists(ch, name), name
         ch.exchange(name, kind, durable=True, **flags)
         other = "topic" if kind == "fanout" else "fanout"
-        ch.refused(406, inequivalent("type", name, f"'{other}'", f"'{kind}'"),
-                   "exchange.declare", exchange=name, type=other, durable=True, **flags)
-        ch.refused(406, inequivalent("durable", name, "'false'", "'true'"),
-                   "exchange.declare", exchange=name, type=kind, **flags)
+        ch.refused(
+            406,
+            inequivalent("type", name, f"'{other}'", f"'{kind}'"),
+            "exchange.declare",
+            exchange=name,
+            type=other,
+            durable=True,
+            **flags,
+        )
+        ch.refused(
+            406,
+            inequivalent("durable", name, "'false'", "'true'"),
+            "exchange.declare",
+            exchange=name,
+            type=kind,
+            **flags,
+        )
         for flag in "auto_delete", "internal":
             have = flags.get(flag, False)
             text = inequivalent(flag, name, f"'{str(not have).lower()}'", f"'{str(have).lower()}'")
-            ch.refused(406, text, "exchange.declare", exchange=name, type=kind, durable=True, **{**flags, flag: not have})
+            ch.refused(
+                406, text, "exchange.declare", exchange=name, type=kind, durable=True, **{**flags, flag: not have}
+            )
 
 
 @after("restart", "kill")
@@ -54,8 +69,14 @@ def alternate_exchange(node):
     ch.bind(spare, second)
     ch = node.again()
     eq(routed(ch, first, "nobody", [spare]), {spare})
-    ch.refused(406, inequivalent("alternate-exchange", first, "none", f"the value '{second}' of type 'longstr'"),
-               "exchange.declare", exchange=first, type="direct", durable=True)
+    ch.refused(
+        406,
+        inequivalent("alternate-exchange", first, "none", f"the value '{second}' of type 'longstr'"),
+        "exchange.declare",
+        exchange=first,
+        type="direct",
+        durable=True,
+    )
     ch.exchange(first, durable=True, arguments={"alternate-exchange": second})
 
 
@@ -109,8 +130,13 @@ def many_kinds_of_arguments(node):
 def predeclared(node):
     node.channel()
     ch = node.again()
-    for name, kind in (("amq.direct", "direct"), ("amq.fanout", "fanout"), ("amq.topic", "topic"),
-                       ("amq.headers", "headers"), ("amq.match", "headers")):
+    for name, kind in (
+        ("amq.direct", "direct"),
+        ("amq.fanout", "fanout"),
+        ("amq.topic", "topic"),
+        ("amq.headers", "headers"),
+        ("amq.match", "headers"),
+    ):
         ch.exchange(name, kind, durable=True, passive=False)
     queue = ch.queue(unique(), exclusive=False, durable=True)
     ch = node.again()

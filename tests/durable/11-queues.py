@@ -23,10 +23,17 @@ def as_declared(node):
     for name, flag in (plain, False), (gone, True):
         assert exists(ch, name)
         durable(ch, name, auto_delete=flag)
-        ch.refused(406, inequivalent("durable", name, "'false'", "'true'"),
-                   "queue.declare", queue=name, auto_delete=flag)
-        ch.refused(406, inequivalent("auto_delete", name, f"'{str(not flag).lower()}'", f"'{str(flag).lower()}'"),
-                   "queue.declare", queue=name, durable=True, auto_delete=not flag)
+        ch.refused(
+            406, inequivalent("durable", name, "'false'", "'true'"), "queue.declare", queue=name, auto_delete=flag
+        )
+        ch.refused(
+            406,
+            inequivalent("auto_delete", name, f"'{str(not flag).lower()}'", f"'{str(flag).lower()}'"),
+            "queue.declare",
+            queue=name,
+            durable=True,
+            auto_delete=not flag,
+        )
 
 
 @after("restart", "kill")
@@ -37,11 +44,23 @@ def arguments(node):
     ch = node.again()
     durable(ch, name, arguments=args)
     for arg in "x-message-ttl", "x-expires":
-        ch.refused(406, inequivalent(arg, name, "'1001'", f"'{args[arg]}'"),
-                   "queue.declare", queue=name, durable=True, arguments={**args, arg: 1001})
+        ch.refused(
+            406,
+            inequivalent(arg, name, "'1001'", f"'{args[arg]}'"),
+            "queue.declare",
+            queue=name,
+            durable=True,
+            arguments={**args, arg: 1001},
+        )
     del args["x-expires"]
-    ch.refused(406, inequivalent("x-expires", name, "none", "the value '7200000' of type 'signedint'"),
-               "queue.declare", queue=name, durable=True, arguments=args)
+    ch.refused(
+        406,
+        inequivalent("x-expires", name, "none", "the value '7200000' of type 'signedint'"),
+        "queue.declare",
+        queue=name,
+        durable=True,
+        arguments=args,
+    )
 
 
 @after("restart", "kill")

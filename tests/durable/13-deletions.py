@@ -128,10 +128,16 @@ def if_unused_and_if_empty_change_nothing(node):
     p.ch.bind(queue, name, "k")
     p.put(queue, "x")
     ch = node.channel()
-    ch.refused(406, f"PRECONDITION_FAILED - queue '{queue}' in vhost '/' not empty",
-               "queue.delete", queue=queue, if_empty=True)
-    ch.refused(406, f"PRECONDITION_FAILED - exchange '{name}' in vhost '/' in use",
-               "exchange.delete", exchange=name, if_unused=True)
+    ch.refused(
+        406, f"PRECONDITION_FAILED - queue '{queue}' in vhost '/' not empty", "queue.delete", queue=queue, if_empty=True
+    )
+    ch.refused(
+        406,
+        f"PRECONDITION_FAILED - exchange '{name}' in vhost '/' in use",
+        "exchange.delete",
+        exchange=name,
+        if_unused=True,
+    )
     ch = node.again()
     eq(bodies(ch, queue), ["x"])
     eq(routed(ch, name, "k", [queue]), {queue})

@@ -3,7 +3,10 @@
 from durable import *
 from harness import *
 
-ROUNDS = 50 if TOKKI else 3
+if not TOKKI:
+    skip("RabbitMQ's catalog reaches the disk a while after the client was told")
+
+ROUNDS = 50
 
 
 def durable(ch, name=None, **args):
@@ -20,9 +23,8 @@ def declared(node):
     eq([n for n in names if not exists(ch, n)], [])
 
 
-@only("tokkimq")
+@check
 def bound():
-    """In RabbitMQ the catalog reaches the disk later."""
     with Node(way="kill") as node:
         ch, bound_to = node.channel(), {}
         queue = durable(ch)
@@ -37,7 +39,7 @@ def bound():
             eq(routed(ch, name, "", [queue]), {queue} if bound_to[name] else set(), f"round {i}")
 
 
-@only("tokkimq")
+@check
 def deleted():
     with Node(way="kill") as node:
         ch = node.channel()
@@ -55,7 +57,7 @@ def deleted():
                 eq(routed(ch, kept, "k", [queue]), set(), f"round {i}")
 
 
-@only("tokkimq")
+@check
 def told_about_somebody_elses_declare():
     """A second client that declares the same, or sees it, has the same promise."""
     with Node(way="kill") as node:
@@ -70,7 +72,7 @@ def told_about_somebody_elses_declare():
 @after("kill")
 def pipelined_without_waiting(node):
     """One write: declares and binds with nowait, publishes; the confirm vouches for all that it needs."""
-    for i in range(20 if TOKKI else 1):
+    for i in range(20):
         c, queue, name = node.connect(), unique(), unique()
         ch = c.channel()
         ch.rpc("confirm.select")
@@ -90,7 +92,7 @@ def pipelined_without_waiting(node):
 @after("kill")
 def pipelined_with_answers(node):
     """Ten declares under way: those answered are there, in the order of the answers."""
-    for _ in range(10 if TOKKI else 1):
+    for _ in range(10):
         ch, names = node.channel(), [unique() for _ in range(10)]
         ch.c.write(b"".join(codec.method_frame(1, "queue.declare", queue=n, durable=True) for n in names))
         for name in names[:5]:

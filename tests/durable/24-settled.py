@@ -26,11 +26,7 @@ def left(node, p, queue):
     return [int(body) for body in got]
 
 
-# RabbitMQ writes settles to the disk when it gets to it: only clean stops can be compared.
-WAYS = ("restart", "kill") if TOKKI else ("restart",)
-
-
-@after(*WAYS)
+@after("restart", "kill")
 def acknowledged_one_by_one(node):
     p, queue = filled(node, 10)
     p.ch.rpc("basic.qos", prefetch_count=10)
@@ -41,7 +37,7 @@ def acknowledged_one_by_one(node):
     eq(left(node, p, queue), list(range(0, 10, 2)))
 
 
-@after(*WAYS)
+@after("restart", "kill")
 def acknowledged_together(node):
     p, queue = filled(node, 10)
     for _ in range(8):
@@ -51,7 +47,7 @@ def acknowledged_together(node):
     eq(left(node, p, queue), [5, 7, 8, 9])
 
 
-@after(*WAYS)
+@after("restart", "kill")
 def rejected(node):
     p, queue = filled(node, 10)
     for _ in range(8):
@@ -62,14 +58,14 @@ def rejected(node):
     eq(left(node, p, queue), [4, 6, 7, 8, 9])
 
 
-@after(*WAYS)
+@after("restart", "kill")
 def got_without_acknowledgement(node):
     p, queue = filled(node, 10)
     eq([p.ch.get(queue).body for _ in range(4)], [b"0", b"1", b"2", b"3"])
     eq(left(node, p, queue), list(range(4, 10)))
 
 
-@after(*WAYS)
+@after("restart", "kill")
 def consumed_without_acknowledgement(node):
     p, queue = filled(node, 1000)
     eq(len(take(p.ch, queue)), 1000)
@@ -77,7 +73,7 @@ def consumed_without_acknowledgement(node):
     eq(left(node, p, queue), [1000])
 
 
-@after(*WAYS)
+@after("restart", "kill")
 def delivered_at_once(node):
     """Never in the queue at all: a waiting consumer got them."""
     p = Publisher(node)
@@ -92,7 +88,7 @@ def delivered_at_once(node):
     eq(bodies(ch, other), ["fence"])
 
 
-@after(*WAYS)
+@after("restart", "kill")
 def expired(node):
     p, queue = filled(node, 2)
     p.put(queue, "short", expiration="50")
@@ -102,7 +98,7 @@ def expired(node):
     eq(left(node, p, queue), [])
 
 
-@after(*WAYS)
+@after("restart", "kill")
 def settled_at_random(node):
     """Over three lives: some settled, some requeued, some left."""
     dice, p, there = random.Random(SEED), Publisher(node), set(range(600))
@@ -126,7 +122,7 @@ def settled_at_random(node):
     eq([int(body) for body in bodies(p.ch, queue)], sorted(there))
 
 
-@after(*WAYS)
+@after("restart", "kill")
 def settled_in_an_older_life(node):
     """The settle refers to a message that an earlier process has written."""
     p, queue = filled(node, 100)

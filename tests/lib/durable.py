@@ -76,10 +76,11 @@ class Node:
 
 
 def after(*ways, options=()):
-    """Marks a function of a node as a check, once for each way to go down: "restart" (SIGTERM) and "kill" (-9)."""
+    """Marks a function of a node as a check, once for each way to go down: "restart" (SIGTERM) and "kill" (-9).
+    RabbitMQ is only restarted: its catalog and settles reach the disk a while after the client was told."""
 
     def mark(function):
-        for way in ways:
+        for way in ways if TOKKI else [w for w in ways if w != "kill"]:
 
             def run(way=way):
                 with Node(options, way) as node:
@@ -182,11 +183,12 @@ def origin_of(body):
 
 
 class Stream(threading.Thread):
-    """Publishes message n to queue n modulo their number until the connection ends; keeps which were confirmed."""
+    """Publishes message n to queue n modulo their number (or to an exchange that knows the way) until the connection
+    ends; keeps which were confirmed."""
 
-    def __init__(self, node, label, queues, window=200):
+    def __init__(self, node, label, queues, window=200, exchange=""):
         super().__init__(daemon=True)
-        self.label, self.queues, self.window = label, queues, window
+        self.label, self.queues, self.window, self.exchange = label, queues, window, exchange
         self.ch = node.channel()
         self.ch.rpc("confirm.select")
         node.connections.remove(self.ch.c)  # this thread closes it
@@ -196,7 +198,8 @@ class Stream(threading.Thread):
     def burst(self):
         raw = b""
         for n in range(self.sent, self.sent + 10):
-            raw += codec.method_frame(1, "basic.publish", routing_key=self.queues[n % len(self.queues)])
+            key = self.queues[n % len(self.queues)]
+            raw += codec.method_frame(1, "basic.publish", exchange=self.exchange, routing_key=key)
             raw += codec.content_frames(1, body_of(self.label, n), PERSISTENT)
         self.open.update(range(self.sent, self.sent + 10))
         self.sent += 10
