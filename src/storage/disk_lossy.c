@@ -6,8 +6,8 @@
  *
  * A file is an inode with an overlay of unsure sectors over its base, which holds what was synced. The base
  * of a new file lies in the nursery, a disk in memory, since the disk below must not show it before its
- * name is sure; disk_sync_dir moves it. A base below is opened when it is needed first, and before its name
- * goes while somebody uses the file. */
+ * name is sure; disk_sync_dir moves it. A base below is opened with the file and stays open while a handle or
+ * something unsure needs it, so it outlives its name. */
 #include "storage/disk_lossy.h"
 
 #include "storage/disk_ram.h"
@@ -229,14 +229,6 @@ static void change_push(struct lossy_disk *d, enum change_kind kind, struct inod
     inode->changes++;
 }
 
-/* The file of a sure name is about to lose it: whoever uses it still needs its base. */
-static int part_from_name(struct lossy_disk *d, const char *name)
-{
-    struct inode *inode = names_get(&d->sure, name);
-
-    return inode && is_in_use(d, inode) ? open_base(d, inode) : 0;
-}
-
 static void forget_sure_name(struct lossy_disk *d, const char *name)
 {
     struct inode *inode = names_get(&d->sure, name);
@@ -249,10 +241,8 @@ static void forget_sure_name(struct lossy_disk *d, const char *name)
 
 static int unlink_below(struct lossy_disk *d, const char *name)
 {
-    int rc = part_from_name(d, name);
+    int rc = disk_unlink(d->below, name);
 
-    if (rc == 0)
-        rc = disk_unlink(d->below, name);
     if (rc == 0)
         forget_sure_name(d, name);
     return rc;
@@ -299,10 +289,8 @@ static int create_below(struct lossy_disk *d, const char *name, struct inode *in
 
 static int rename_below(struct lossy_disk *d, const char *from, const char *to)
 {
-    int rc = part_from_name(d, to);
+    int rc = disk_rename(d->below, from, to);
 
-    if (rc == 0)
-        rc = disk_rename(d->below, from, to);
     if (rc != 0)
         return rc;
     forget_sure_name(d, to);

@@ -22,7 +22,7 @@
 struct memory_disk {
     struct disk disk;
     struct disk *lossy;
-    pthread_mutex_t mutex; /* of everything below; not held while lossy is called */
+    pthread_mutex_t mutex; /* of everything below; taken before that of lossy */
     uint64_t calls[CALL_KINDS];
     uint64_t limit;
     unsigned fault_calls;
@@ -92,9 +92,9 @@ static enum verdict judge(struct memory_disk *d, enum disk_call call, bool chang
     return verdict;
 }
 
-/* For calls without an effect of their own when they fail. In the middle of a sync nothing of it is done
- * here, since the crash that follows may make any part of it sure; the middle of another change is all of
- * it, since nothing of it is sure and the crash drops any part. */
+/* For all calls but open. In the middle of a sync nothing of it is done here, since the crash that follows
+ * may make any part of it sure; the middle of another change is all of it, since nothing of it is sure and
+ * the crash may drop it. */
 static enum verdict judge_plain(struct memory_disk *d, enum disk_call call, int *error)
 {
     return judge(d, call, (unsigned)call & CALLS_THAT_CHANGE, error);

@@ -162,6 +162,27 @@ static void unsynced_sectors_are_there_or_not(void **state)
             assert_true(seen[a][b] > 0);
 }
 
+/* A truncation that happened by half would show zeros, which nobody wrote. */
+static void a_truncation_is_there_or_not(void **state)
+{
+    int kept = 0;
+
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct disk *disk = disk_with_file(2048);
+        struct disk_file *file = open_file(disk, "f", 0);
+        assert_int_equal(disk_truncate(file, 512), 0);
+        disk_close(file);
+        disk_memory_crash(disk, seed);
+        file = open_file(disk, "f", 0);
+        assert_true(size_of(file) == 512 || size_of(file) == 2048);
+        assert_int_equal(octet_of(file, (size_t)size_of(file), 0), 'o');
+        kept += size_of(file) == 2048;
+        disk_close(file);
+        disk_free(disk);
+    }
+    assert_true(kept > 0 && kept < SEEDS);
+}
+
 /* One file of sectors: which values each may have after a crash. Value 0: a hole. */
 enum { MODEL_SECTORS = 24, MODEL_VALUES = 60 };
 
@@ -524,12 +545,14 @@ static void a_failed_sync_is_not_healed_by_the_next(void **state)
         assert_int_equal(octet_of(file, 1024, 0), '1');
         write_all(file, '2', 512, 512);
         write_all(file, '2', 512, 1024);
+        assert_int_equal(disk_reserve(file, 3000), 0);
         assert_int_equal(disk_sync(file), 0);
         assert_int_equal(octet_of(file, 512, 0), '1');
         disk_close(file);
         disk_memory_crash(disk, seed);
         file = open_file(disk, "f", 0);
         lost += octet_of(file, 512, 0) == 'o';
+        assert_int_equal(size_of(file), 3000);
         assert_int_equal(octet_of(file, 1024, 512), '2');
         assert_int_equal(octet_of(file, 512, 1536), 'o');
         disk_close(file);
@@ -660,6 +683,7 @@ int main(void)
         cmocka_unit_test(reading_sees_what_was_written),
         cmocka_unit_test(what_was_synced_is_there),
         cmocka_unit_test(unsynced_sectors_are_there_or_not),
+        cmocka_unit_test(a_truncation_is_there_or_not),
         cmocka_unit_test(random_histories_of_a_file_hold),
         cmocka_unit_test(random_histories_of_the_directory_hold),
         cmocka_unit_test(a_synced_file_replaces_another_whole),
