@@ -113,11 +113,13 @@ class TokkiMQ:
         self.process.kill()
         self.process.wait()
 
-    def halt(self, patience=None):
-        """SIGTERM; the data directory stays. Returns a list of complaints, empty when it ended cleanly."""
+    def halt(self, patience=None, meanwhile=lambda: None):
+        """SIGTERM; the data directory stays. `meanwhile` is called while it ends. Returns a list of complaints, empty when
+        it ended cleanly."""
         complaints = []
         if self.alive():
             self.process.send_signal(signal.SIGTERM)
+            meanwhile()
         try:
             code = self.process.wait(patience or 2 * SLOW)
         except subprocess.TimeoutExpired:
@@ -184,8 +186,9 @@ class Oracle:
         if self.call("start", quiet=True) != 0:
             raise RuntimeError(f"{self.script} start failed")
 
-    def halt(self):
+    def halt(self, meanwhile=lambda: None):
         """Stops it; its data stay."""
+        meanwhile()
         return [] if self.call("stop", quiet=True) == 0 else [f"{self.script} stop failed"]
 
     def kill(self):

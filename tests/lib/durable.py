@@ -33,9 +33,17 @@ class Node:
         return self.connect().channel()
 
     def halt(self):
-        """A clean stop."""
-        eq(self.broker.halt(), [])
+        """A clean stop, with clients that answer when they are told."""
+        eq(self.broker.halt(meanwhile=self.say_good_bye if TOKKI else self.forget), [])
         self.forget()
+
+    def say_good_bye(self):
+        for connection in self.connections:
+            try:
+                connection.wait(0, "connection.close")
+                connection.send("connection.close-ok")
+            except (wire.Closed, ConnectionError):
+                pass
 
     def kill(self):
         self.broker.kill()
