@@ -71,7 +71,9 @@ void alarm_measure(struct broker_shard *broker)
 
 const char *alarm_reason(uint32_t alarms)
 {
-    return alarms & ALARM_MEMORY ? "low on memory" : "";
+    if (alarms & ALARM_MEMORY)
+        return alarms & ALARM_DISK ? "low on memory & disk" : "low on memory";
+    return alarms & ALARM_DISK ? "low on disk" : "";
 }
 
 void broker_block(struct broker_shard *broker, struct connection *connection)

@@ -23,8 +23,10 @@ void cancelled_from_afar(struct broker_shard *here, uint32_t slot, uint32_t gene
 /* A direct reply; takes the message's reference, also when nobody waits for it. */
 void deliver_reply(struct broker_shard *here, struct session_ref to, uint64_t token,
                    struct message *message);
-/* Give a message (takes its reference) to a queue of this shard; dropped when that is gone or going. */
-void enqueue_here(struct broker_shard *here, struct queue_ref queue, const struct message *message);
+/* Give a message (takes its reference) to a queue of this shard; dropped when that is gone or going.
+ * Returns what its confirm waits for. */
+lsn_t enqueue_here(struct broker_shard *here, struct queue_ref queue,
+                   const struct message *message);
 /* Settle a run at a queue of this shard. */
 void settle_here(struct broker_shard *here, const struct ledger_run *run,
                  enum queue_settle_how how);

@@ -4,7 +4,9 @@
 
 #include "base/bug.h"
 #include "broker/deliver.h"
+#include "broker/durable.h"
 #include "broker/operation.h"
+#include "broker/transaction.h"
 #include "core/queue/consumer.h"
 
 enum mail_kind {
@@ -17,6 +19,7 @@ enum mail_kind {
     MAIL_CANCELLED,
     MAIL_REPLY,
     MAIL_MOVE,
+    MAIL_TRANSACTION,
 };
 
 struct operation_mail {
@@ -82,6 +85,11 @@ struct move_mail {
     void (*run)(struct broker_shard *there, void *moving);
 };
 
+struct transaction_mail {
+    struct mail_header header;
+    uint64_t transaction;
+};
+
 static_assert(sizeof(struct publish_mail) <= MAIL_BYTES, "one entry");
 static_assert(sizeof(struct deliver_mail) <= MAIL_BYTES, "one entry");
 static_assert(sizeof(struct settle_mail) <= MAIL_BYTES, "one entry");
@@ -119,6 +127,7 @@ void mail_publish(struct session *from, struct queue_ref queue, struct message *
     struct publish_mail *mail;
 
     message_export(broker->shard, &broker->queues.descriptors, message);
+    transaction_reaches(broker, queue.shard);
     mail = put(broker, queue.shard, MAIL_PUBLISH);
     mail->queue_slot = queue.slot;
     mail->incarnation = queue.incarnation;
@@ -131,28 +140,43 @@ void mail_publish(struct session *from, struct queue_ref queue, struct message *
 static void on_publish(struct broker_shard *broker, uint16_t from, const struct publish_mail *mail)
 {
     struct queue_ref ref = {.incarnation = mail->incarnation, .slot = mail->queue_slot};
+    struct session_ref session = {from, mail->session_slot, mail->session_generation};
     struct message message = mail->message;
+    lsn_t lsn;
 
     message_import(&broker->queues.descriptors, &message);
-    enqueue_here(broker, ref, &message);
+    lsn = enqueue_here(broker, ref, &message);
+    if (mail->seq == 0)
+        return;
     /* A queue that is gone counts as confirmed (reference, section 8). */
-    if (mail->seq != 0)
-        mail_confirm_later(broker, from, mail->session_slot, mail->session_generation, mail->seq);
+    if (lsn == 0)
+        mail_confirm_later(broker, from, session.slot, session.generation, mail->seq);
+    else
+        durable_confirm(broker, lsn, session, mail->seq);
 }
 
-void mail_flush_confirms(struct broker_shard *from)
+void mail_confirm(struct broker_shard *from, const struct confirm_run *run)
 {
-    struct confirm_run *run = &from->confirm_run;
-    struct confirm_mail *mail;
+    struct confirm_mail *mail = put(from, run->shard, MAIL_CONFIRM);
 
-    if (run->count == 0)
-        return;
-    mail = put(from, run->shard, MAIL_CONFIRM);
     mail->session_slot = run->slot;
     mail->session_generation = run->generation;
     mail->first = run->first;
     mail->count = run->count;
-    run->count = 0;
+}
+
+void mail_flush_confirms(struct broker_shard *from)
+{
+    if (from->confirm_run.count == 0)
+        return;
+    mail_confirm(from, &from->confirm_run);
+    from->confirm_run.count = 0;
+}
+
+void mail_transaction(struct broker_shard *from, uint16_t to, uint64_t transaction)
+{
+    struct transaction_mail *mail = put(from, to, MAIL_TRANSACTION);
+    mail->transaction = transaction;
 }
 
 void mail_confirm_later(struct broker_shard *from, uint16_t to, uint32_t slot, uint32_t generation,
@@ -202,7 +226,10 @@ static void on_deliver(struct broker_shard *broker, const struct deliver_mail *m
 
 void mail_settle(struct broker_shard *from, const struct ledger_run *run, enum queue_settle_how how)
 {
-    struct settle_mail *mail = put(from, run->queue.shard, MAIL_SETTLE);
+    struct settle_mail *mail;
+
+    transaction_reaches(from, run->queue.shard);
+    mail = put(from, run->queue.shard, MAIL_SETTLE);
     mail->how = (uint32_t)how;
     mail->run = *run;
 }
@@ -266,14 +293,21 @@ void mail_receive(struct shard *shard, uint16_t from, const void *entry)
         return;
     }
     case MAIL_PUBLISH:
+        transaction_enter(broker, from);
         on_publish(broker, from, entry);
+        transaction_leave(broker);
+        return;
+    case MAIL_TRANSACTION:
+        transaction_from(broker, from, ((const struct transaction_mail *)entry)->transaction);
         return;
     case MAIL_DELIVER:
         on_deliver(broker, entry);
         return;
     case MAIL_SETTLE: {
         const struct settle_mail *mail = entry;
+        transaction_enter(broker, from);
         settle_here(broker, &mail->run, (enum queue_settle_how)mail->how);
+        transaction_leave(broker);
         return;
     }
     case MAIL_CONFIRM:

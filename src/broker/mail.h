@@ -26,6 +26,10 @@ void mail_reply(struct broker_shard *from, struct session_ref to, uint64_t token
 void mail_confirm_later(struct broker_shard *from, uint16_t to, uint32_t slot, uint32_t generation,
                         uint64_t seq);
 void mail_flush_confirms(struct broker_shard *from);
+/* One run at once. */
+void mail_confirm(struct broker_shard *from, const struct confirm_run *run);
+/* What follows on this way belongs to `transaction`; 0: to none again. */
+void mail_transaction(struct broker_shard *from, uint16_t to, uint64_t transaction);
 
 /* Receiver: shard_hooks.mail. */
 void mail_receive(struct shard *shard, uint16_t from, const void *entry);

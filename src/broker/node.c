@@ -7,17 +7,25 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "broker/alarm.h"
+#include "broker/checkpoint.h"
+#include "broker/durable.h"
 #include "broker/mail.h"
 #include "broker/operation.h"
+#include "core/catalog/command_codec.h"
 #include "core/queue/relocate.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 /* ---- views ---- */
 
+/* Whoever sees the change may act on it: its record goes to the log before. */
 static void commit(struct broker_shard *broker)
 {
     broker->catalog_changed = false;
+    (void)durable_hand_over(broker, false);
     catalog_commit(broker->node->catalog);
 }
 
@@ -110,6 +118,9 @@ static void on_conclude(struct shard *shard)
 {
     struct broker_shard *broker = broker_of(shard);
 
+    durable_release(broker);
+    if (shard->id == CATALOG_SHARD)
+        checkpoint_start_if_wanted(broker);
     commit_catalog(broker);
     queue_host_dispatch(&broker->queues);
     queue_host_relocate(&broker->queues);
@@ -119,6 +130,11 @@ static void on_conclude(struct shard *shard)
     /* A full mailbox empties within a turn or two; the timer is for alarms. */
     if (UNLIKELY(!list_is_empty(&broker->blocked) && node_alarms(broker->node) == 0))
         alarm_recheck(broker);
+}
+
+static void on_hand_over(struct shard *shard)
+{
+    (void)durable_hand_over(broker_of(shard), false);
 }
 
 static bool has_work(struct shard *shard)
@@ -152,6 +168,7 @@ static const struct shard_hooks broker_hooks = {
     .owed = on_owed,
     .mail = mail_receive,
     .conclude = on_conclude,
+    .hand_over = on_hand_over,
     .has_work = has_work,
     .asleep = on_asleep,
     .stop = on_stop,
@@ -214,6 +231,78 @@ uint16_t node_place_queue(struct node *node, struct str name)
     return best;
 }
 
+/* ---- the log's events: on its threads ---- */
+
+static void on_durable(void *context, uint16_t stream)
+{
+    struct node *node = context;
+    shard_poke(node->shards->shards[stream]);
+}
+
+static void on_failed(void *context, int error)
+{
+    struct node *node = context;
+
+    (void)error;
+    atomic_store(&node->has_failed, true);
+    for (uint16_t i = 0; i < node->shards->count; i++)
+        shard_poke(node->shards->shards[i]);
+    /* An orderly stop, as if an operator had asked for it. */
+    if (kill(getpid(), SIGTERM) != 0)
+        log_error("cannot stop the node", "error='%s'", err_text(-errno));
+}
+
+static void on_space(void *context, bool is_low)
+{
+    struct node *node = context;
+
+    if (is_low)
+        atomic_fetch_or(&node->alarms, ALARM_DISK);
+    else
+        atomic_fetch_and(&node->alarms, ~(uint32_t)ALARM_DISK);
+}
+
+static void on_checkpoint_due(void *context)
+{
+    struct node *node = context;
+
+    atomic_store(&node->wants_checkpoint, true);
+    shard_poke(node->shards->shards[CATALOG_SHARD]);
+}
+
+void node_log_events(struct node *node, struct log_events *events)
+{
+    *events = (struct log_events){
+        .context = node,
+        .durable = on_durable,
+        .failed = on_failed,
+        .space = on_space,
+        .checkpoint_due = on_checkpoint_due,
+    };
+}
+
+/* ---- the catalog's journal ---- */
+
+static void journal(void *context, const struct catalog_command *command)
+{
+    struct node *node = context;
+    struct broker_shard *broker = node->brokers[CATALOG_SHARD];
+    uint32_t octets = (uint32_t)catalog_command_size(command);
+    struct writer w;
+    uint8_t *at;
+    lsn_t lsn = stage_catalog(&broker->stage, octets, &at);
+
+    w = writer_of(at, octets);
+    catalog_command_encode(command, &w);
+    BUG_ON(w.failed, "catalog command of kind %u for the log", command->kind);
+    atomic_store(&node->catalog_lsn, lsn);
+}
+
+void node_begin_journal(struct node *node)
+{
+    catalog_set_journal(node->catalog, journal, node);
+}
+
 /* ---- life ---- */
 
 static const struct queue_host_events host_events = {.idle = operation_delete_idle};
@@ -229,13 +318,17 @@ static struct broker_shard *broker_shard_new(struct node *node, struct shard *sh
     list_init(&broker->blocked);
     list_init(&broker->confirming);
     timer_init(&broker->block_timer, alarm_on_timer);
-    queue_host_init(&broker->queues, shard, node->stage, &host_events);
+    timer_init(&broker->settle_timer, durable_on_timer);
+    broker->stage.wall_offset_ms = clock_read_ns(CLOCK_REALTIME) / 1000000U - clock_mono_ms();
+    if (node->log)
+        broker->stage.stream = log_stream(node->log, shard->id);
+    queue_host_init(&broker->queues, shard, &broker->stage, &host_events);
     route_result_init(&broker->route);
     shard->upper = broker;
     return broker;
 }
 
-static void add_default_vhost(struct node *node)
+void node_add_default_vhost(struct node *node)
 {
     struct catalog_command command = {
         .version = CATALOG_COMMAND_VERSION, .kind = CATALOG_VHOST_ADD, .vhost = STR("/")};
@@ -255,7 +348,7 @@ int node_new(const struct node_settings *settings, struct node **out)
     BUG_ON(getrandom(random, sizeof random, 0) != sizeof random, "getrandom");
     node->settings = *settings;
     node->token_secret = random[0];
-    node->stage = stage_memory();
+    node->log = settings->log;
     rc = shard_set_new(settings->shards, settings->spin_us, &broker_hooks, &node->shards);
     if (rc != 0) {
         mem_free(node);
@@ -263,9 +356,10 @@ int node_new(const struct node_settings *settings, struct node **out)
     }
     node->reclaim = reclaim_new(settings->shards);
     node->catalog = catalog_new(node->reclaim, random[1]);
-    add_default_vhost(node);
     for (uint16_t i = 0; i < settings->shards; i++)
         node->brokers[i] = broker_shard_new(node, node->shards->shards[i]);
+    if (!node->log)
+        node_add_default_vhost(node);
     *out = node;
     return 0;
 }
@@ -289,9 +383,14 @@ int node_start(struct node *node)
     return shard_set_start(node->shards);
 }
 
-void node_stop(struct node *node)
+int node_stop(struct node *node)
 {
     shard_set_stop(node->shards);
+    if (!node->log)
+        return 0;
+    checkpoint_at_stop(node);
+    log_stop(node->log);
+    return log_failure(node->log);
 }
 
 static void free_queues(struct node *node, uint16_t shard)
@@ -312,6 +411,8 @@ static void free_broker(struct node *node, uint16_t shard)
     struct broker_shard *broker = node->brokers[shard];
 
     queue_host_fini(&broker->queues);
+    durable_fini(broker);
+    mem_free(broker->transactions.ids);
     route_result_fini(&broker->route);
     mem_free(broker->session_slots);
     mem_free(broker);
@@ -332,5 +433,6 @@ void node_free(struct node *node)
     catalog_free(node->catalog);
     reclaim_free(node->reclaim);
     shard_set_free(node->shards);
+    log_free(node->log);
     mem_free(node);
 }

@@ -11,19 +11,22 @@
 #include "io/shard.h"
 
 struct broker_shard;
+struct checkpoint_run;
+struct durable_wait;
 struct operation;
 struct session;
 
 /* The shard that applies catalog commands. */
 #define CATALOG_SHARD 0
 
-enum alarm { ALARM_MEMORY = 1 << 0 };
+enum alarm { ALARM_MEMORY = 1 << 0, ALARM_DISK = 1 << 1 };
 
 struct node_settings {
     uint16_t shards;
     uint32_t spin_us;
     uint64_t memory_limit_bytes; /* messages and buffers above it raise ALARM_MEMORY */
-    struct str name;             /* rabbit@host */
+    struct log *log; /* opened, not replayed; NULL: nothing is kept. The node's from then on */
+    struct str name; /* rabbit@host */
     struct str cluster_name;
 };
 
@@ -32,7 +35,7 @@ struct slot_allocator {
     uint32_t *free;
     uint32_t free_count;
     uint32_t free_capacity;
-    uint32_t used; /* slots ever handed out */
+    _Atomic uint32_t used; /* slots ever handed out; read by all shards */
 };
 
 /* Owner: main. Thread: immutable once shards run, but for the atomics and the writer's fields.
@@ -43,13 +46,19 @@ struct node {
     struct broker_shard *brokers[SHARDS_MAX];
     struct reclaim *reclaim;
     struct catalog *catalog;
-    struct stage *stage;
+    struct log *log; /* NULL: nothing is kept */
+    bool is_new;     /* nothing was ever declared */
     struct listener *listeners[8];
     uint32_t listener_count;
     uint64_t token_secret;                     /* makes direct reply-to addresses hard to guess */
     struct slot_allocator slots[SHARDS_MAX];   /* the writer's */
     _Atomic uint32_t queue_counts[SHARDS_MAX]; /* queues placed per shard */
     _Atomic uint32_t alarms;                   /* enum alarm bits */
+    _Atomic uint64_t catalog_lsn; /* of the newest catalog record, on CATALOG_SHARD's stream */
+    _Atomic uint64_t last_transaction;
+    _Atomic bool has_failed; /* the log: nothing is promised any more */
+    _Atomic bool wants_checkpoint;
+    _Atomic(struct checkpoint_run *) checkpoint; /* under way between the shards */
     _Atomic uint64_t next_connection;
     _Atomic uint64_t open_connections;
 };
@@ -72,6 +81,13 @@ struct session_slot {
     uint32_t next_free;
 };
 
+/* A session's handle across shards. */
+struct session_ref {
+    uint16_t shard;
+    uint32_t slot;
+    uint32_t generation;
+};
+
 /* A run of publishes of one session that this shard's queues have taken, to be told to its shard. */
 struct confirm_run {
     uint16_t shard;
@@ -81,10 +97,33 @@ struct confirm_run {
     uint64_t count; /* 0: nothing gathered */
 };
 
+/* Waits in the order of their records (durable.c). */
+struct durable_waits {
+    struct durable_wait *ring;
+    uint32_t first;
+    uint32_t count;
+    uint32_t capacity; /* power of two, or 0 */
+};
+
+/* Transactions begun on this shard that have no commit record yet. */
+struct open_transactions {
+    uint64_t *ids;
+    uint32_t count;
+    uint32_t capacity;
+};
+
 /* Owner: the node. Thread: its shard. Freed by: node_free. */
 struct broker_shard {
     struct shard *shard;
     struct node *node;
+    struct stage stage;
+    struct durable_waits waits;
+    struct timer settle_timer;
+    bool settles_due;
+    uint64_t touching; /* bit i: shard i was told of the transaction that works here now */
+    uint64_t far_transaction[SHARDS_MAX]; /* that the mail of shard i belongs to; 0: none */
+    struct open_transactions transactions;
+    struct checkpoint_run *draining; /* waits for transactions to end */
     struct queue_host queues;
     struct list connections;
     struct list blocked; /* connections that wait for an alarm to end */
@@ -109,14 +148,24 @@ static inline struct broker_shard *broker_of(struct shard *shard)
     return (struct broker_shard *)shard->upper;
 }
 
-/* A node with the default vhost; no thread runs yet. Errors: -errno. */
+/* A node; no thread runs yet. Without a log it has the default vhost. Errors: -errno. */
 MUST_CHECK int node_new(const struct node_settings *settings, struct node **out);
 /* Listen for connections that `accept` takes (its context is the node). Before node_start. */
 MUST_CHECK int node_listen(struct node *node, const char *address, uint16_t port, accept_fn accept);
+/* After node_recover, when there is a log. */
 MUST_CHECK int node_start(struct node *node);
-/* Close every connection in good order and end the threads. */
-void node_stop(struct node *node);
+/* Close every connection in good order and end the threads; write what is left to the log. Returns the
+ * log's failure, or 0. */
+int node_stop(struct node *node);
 void node_free(struct node *node);
+
+/* From now on changes of the catalog are logged. */
+void node_begin_journal(struct node *node);
+/* "/", which every new node has. */
+void node_add_default_vhost(struct node *node);
+
+/* The events of the node's log (log.h); `context` of each is the node. */
+void node_log_events(struct node *node, struct log_events *events);
 
 /* The vhost's view for this shard: what is committed, and on the catalog shard what is applied. Valid
  * until the turn ends or (there) the next command is applied. */
@@ -139,6 +188,11 @@ void broker_block(struct broker_shard *broker, struct connection *connection);
 /* Move a connection to another shard: `run` gets `moving` on that shard's thread. */
 void broker_move(struct broker_shard *from, uint16_t to, void *moving,
                  void (*run)(struct broker_shard *there, void *moving));
+
+static inline bool node_has_failed(const struct node *node)
+{
+    return atomic_load_explicit(&node->has_failed, memory_order_relaxed);
+}
 
 static inline uint32_t node_alarms(const struct node *node)
 {

@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "broker/durable.h"
 #include "broker/mail.h"
 
 static struct str copy_text(char **at, struct str s)
@@ -70,6 +71,7 @@ void operation_apply(struct operation *operation, struct broker_shard *here,
     command->vhost = operation->vhost->name;
     catalog_apply(here->node->catalog, command, result);
     here->catalog_changed = true;
+    operation_wait_for_catalog(operation, here);
 }
 
 static void finish(struct operation *operation, struct broker_shard *here)
@@ -82,8 +84,27 @@ static void finish(struct operation *operation, struct broker_shard *here)
     mem_free(operation);
 }
 
+void operation_wait_for_catalog(struct operation *operation, struct broker_shard *here)
+{
+    operation->lsn = atomic_load(&here->node->catalog_lsn);
+    operation->lsn_shard = CATALOG_SHARD;
+}
+
+static bool is_durable(const struct operation *operation, const struct broker_shard *here)
+{
+    const struct broker_shard *there = here->node->brokers[operation->lsn_shard];
+    return operation->lsn == 0 || log_durable(there->stage.stream) >= operation->lsn;
+}
+
 void operation_return(struct operation *operation, struct broker_shard *here)
 {
+    if (!is_durable(operation, here)) {
+        if (here->shard->id == operation->lsn_shard)
+            durable_operation(here, operation);
+        else
+            operation_send(operation, here, operation->lsn_shard, operation_return);
+        return;
+    }
     operation_send(operation, here, operation->origin, finish);
 }
 

@@ -28,6 +28,8 @@ struct operation {
     struct connection *connection; /* of the session, or who ends; NULL: the broker's own */
     uint16_t origin;
     struct refusal refusal; /* code 0: it worked */
+    lsn_t lsn;              /* the reply waits until this is durable (0: it need not) ... */
+    uint16_t lsn_shard;     /* ... on this shard's stream */
 
     /* What was asked. Strings point into `text`. */
     struct vhost *vhost;
@@ -59,6 +61,8 @@ struct operation {
     struct queue **dying_all;
     uint32_t id_count;
     uint64_t shards_left; /* a barrier's way: bit i for shard i */
+    uint64_t transaction; /* that a barrier commits; 0: none */
+    bool has_records;     /* something of it may have been staged */
     uint32_t message_count;
     uint32_t consumer_count;
     bool place_here;    /* a new queue belongs on the session's shard */
@@ -89,7 +93,16 @@ void operation_send(struct operation *operation, struct broker_shard *here, uint
 /* Apply a command to the catalog (version and vhost are filled in). Thread: the catalog shard's. */
 void operation_apply(struct operation *operation, struct broker_shard *here,
                      struct catalog_command *command, struct catalog_result *result);
-/* Back to the session's shard, then `done`. */
+/* The reply waits for the log; a later one for the same operation counts instead. */
+static inline void operation_wait_for(struct operation *operation, struct broker_shard *here,
+                                      lsn_t lsn)
+{
+    operation->lsn = lsn;
+    operation->lsn_shard = here->shard->id;
+}
+/* It waits for all catalog records so far: what it found there may not be durable yet. */
+void operation_wait_for_catalog(struct operation *operation, struct broker_shard *here);
+/* Back to the session's shard when what it waits for is durable, then `done`. */
 void operation_return(struct operation *operation, struct broker_shard *here);
 /* On the catalog shard, once readers see what was applied: run `operation->after_commit`, or (NULL)
  * begin again with `operation->step` on the session's shard. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "broker/deliver.h"
 #include "broker/operation.h"
+#include "broker/transaction.h"
 #include "core/queue/consumer.h"
 
 /* ---- consume ---- */
@@ -193,6 +194,8 @@ static void barrier_step(struct operation *op, struct broker_shard *here)
     uint16_t next;
 
     if (here->shard->id == op->origin && op->shards_left == 0) {
+        if (op->transaction != 0)
+            transaction_commit(op, here);
         operation_return(op, here);
         return;
     }

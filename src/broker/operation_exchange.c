@@ -79,6 +79,8 @@ static void exchange_declare_start(struct operation *op, struct broker_shard *he
         operation_return(op, here);
         return;
     }
+    if (exchange && exchange->durable)
+        operation_wait_for_catalog(op, here);
     if (exchange_declare_check(op, exchange) != 0 || exchange)
         operation_return(op, here);
     else

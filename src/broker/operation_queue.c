@@ -11,28 +11,8 @@
 #include "base/mem.h"
 #include "broker/arguments.h"
 #include "broker/operation.h"
+#include "broker/slots.h"
 #include "core/queue/consumer.h"
-
-/* ---- slots of the queue tables: the catalog shard's ---- */
-
-static uint32_t take_slot(struct node *node, uint16_t shard)
-{
-    struct slot_allocator *slots = &node->slots[shard];
-    return slots->free_count > 0 ? slots->free[--slots->free_count] : slots->used++;
-}
-
-static void give_slot(struct node *node, uint16_t shard, uint32_t slot)
-{
-    struct slot_allocator *slots = &node->slots[shard];
-
-    queue_table_set(node->brokers[shard]->queues.table, slot, NULL);
-    if (slots->free_count == slots->free_capacity) {
-        slots->free_capacity = MAX(slots->free_capacity * 2, 64U);
-        slots->free = mem_resize(slots->free, slots->free_capacity * sizeof *slots->free);
-    }
-    slots->free[slots->free_count++] = slot;
-    atomic_fetch_sub_explicit(&node->queue_counts[shard], 1, memory_order_relaxed);
-}
 
 /* ---- declare ---- */
 
@@ -57,7 +37,7 @@ static void declare_apply(struct operation *op, struct broker_shard *here)
     struct catalog_command command = {.kind = CATALOG_QUEUE_DECLARE};
     struct catalog_result result;
     uint16_t shard = op->placement;
-    uint32_t slot = take_slot(node, shard);
+    uint32_t slot = slot_take(node, shard);
 
     command.queue_declare = (struct catalog_queue_declare){
         .name = op->name,
@@ -70,9 +50,8 @@ static void declare_apply(struct operation *op, struct broker_shard *here)
         .slot = slot,
     };
     operation_apply(op, here, &command, &result);
-    atomic_fetch_add_explicit(&node->queue_counts[shard], 1, memory_order_relaxed);
     if (result.status == CATALOG_EXISTED) {
-        give_slot(node, shard, slot);
+        slot_give(node, shard, slot);
         op->step = declare_start;
         operation_wait_commit(op, here);
         return;
@@ -104,6 +83,8 @@ static void declare_look(struct operation *op, struct broker_shard *here)
     }
     if (!op->passive)
         queue_touch(queue);
+    if (queue->settings.durable)
+        operation_wait_for_catalog(op, here);
     op->message_count = (uint32_t)MIN(queue_ready_count(queue), (uint64_t)UINT32_MAX);
     op->consumer_count = queue->consumer_count;
     operation_return(op, here);
@@ -197,7 +178,7 @@ static void delete_end(struct operation *op, struct broker_shard *here)
 
 static void delete_committed(struct operation *op, struct broker_shard *here)
 {
-    give_slot(here->node, op->queue.shard, op->queue.slot);
+    slot_give(here->node, op->queue.shard, op->queue.slot);
     operation_send(op, here, op->queue.shard, delete_end);
 }
 
@@ -287,7 +268,7 @@ static void delete_all_end(struct operation *op, struct broker_shard *here)
 static void delete_all_committed(struct operation *op, struct broker_shard *here)
 {
     for (uint32_t i = 0; i < op->id_count; i++)
-        give_slot(here->node, op->origin, op->dying_all[i]->ref.slot);
+        slot_give(here->node, op->origin, op->dying_all[i]->ref.slot);
     operation_send(op, here, op->origin, delete_all_end);
 }
 
@@ -361,9 +342,11 @@ static void purge_look(struct operation *op, struct broker_shard *here)
 {
     struct queue *queue = queue_find(&here->queues, op->queue);
     uint64_t purged;
+    lsn_t lsn = 0;
 
     if (queue && queue->state == QUEUE_LIVE) {
-        purged = queue_purge(queue);
+        purged = queue_purge(queue, &lsn);
+        operation_wait_for(op, here, lsn);
         op->message_count = (uint32_t)MIN(purged, (uint64_t)UINT32_MAX);
     } else {
         refuse_no_queue(&op->refusal, op->name, op->vhost->name);

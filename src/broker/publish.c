@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "broker/deliver.h"
+#include "broker/durable.h"
 #include "broker/mail.h"
 #include "broker/operation.h"
 #include "core/table.h"
@@ -184,17 +185,14 @@ void session_confirm_nothing(struct session *session)
     count_confirm(session, 0, &seq);
 }
 
-void enqueue_here(struct broker_shard *broker, struct queue_ref ref, const struct message *message)
+lsn_t enqueue_here(struct broker_shard *broker, struct queue_ref ref, const struct message *message)
 {
     struct queue *queue = queue_find(&broker->queues, ref);
-    lsn_t lsn = 0;
 
     if (LIKELY(queue && queue->state == QUEUE_LIVE))
-        lsn = queue_enqueue(queue, message);
-    else
-        message_unref(broker->shard, &broker->queues.descriptors, message);
-    BUG_ON(lsn != 0 && lsn > broker->node->stage->durable(broker->node->stage),
-           "a stage that is not durable at once needs waiting confirms");
+        return queue_enqueue(queue, message);
+    message_unref(broker->shard, &broker->queues.descriptors, message);
+    return 0;
 }
 
 static HOT void publish_one(struct session *session, struct queue_ref target,
@@ -202,10 +200,13 @@ static HOT void publish_one(struct session *session, struct queue_ref target,
 {
     struct broker_shard *broker = session->broker;
     uint64_t seq;
+    lsn_t lsn;
 
     if (LIKELY(target.shard == broker->shard->id)) {
-        enqueue_here(broker, target, message);
-        count_confirm(session, 0, &seq);
+        lsn = enqueue_here(broker, target, message);
+        count_confirm(session, lsn != 0, &seq);
+        if (lsn != 0 && seq != 0)
+            durable_confirm(broker, lsn, session->ref, seq);
         return;
     }
     count_confirm(session, 1, &seq);
@@ -213,20 +214,44 @@ static HOT void publish_one(struct session *session, struct queue_ref target,
     mail_publish(session, target, message, seq);
 }
 
-/* To several queues: those here share one descriptor, every other gets references of its own. */
+/* The targets of a route that lie here, and those that keep persistent messages. */
+struct target_counts {
+    uint32_t here;
+    uint32_t durable;
+    uint32_t durable_here;
+};
+
+static struct target_counts count_targets(const struct route_cache *cache, uint16_t here)
+{
+    struct target_counts counts = {0};
+
+    for (uint32_t i = 0; i < cache->count; i++) {
+        const struct queue_ref *target = &cache->targets[i];
+        counts.here += target->shard == here;
+        counts.durable += target->is_durable;
+        counts.durable_here += target->is_durable && target->shard == here;
+    }
+    return counts;
+}
+
+/* To several queues: those here share one descriptor, every other gets references of its own; the log gets
+ * the body once. */
 static void publish_many(struct session *session, const struct route_cache *cache,
                          struct message *message)
 {
     struct broker_shard *broker = session->broker;
     uint16_t here = broker->shard->id;
-    uint32_t local = 0;
+    struct target_counts counts = count_targets(cache, here);
+    bool is_kept = (message->flags & MESSAGE_PERSISTENT) && stage_keeps(&broker->stage);
+    uint32_t waits_here = is_kept && counts.durable_here > 0;
+    lsn_t lsn = 0;
     uint64_t seq;
 
-    for (uint32_t i = 0; i < cache->count; i++)
-        local += cache->targets[i].shard == here;
-    count_confirm(session, cache->count - local, &seq);
-    if (local > 1)
+    count_confirm(session, cache->count - counts.here + waits_here, &seq);
+    if (counts.here > 1 || (is_kept && counts.durable > 1))
         message_share(message, &broker->queues.descriptors);
+    if (is_kept && counts.durable > 1)
+        stage_body(&broker->stage, message);
     message_ref(message, cache->count - 1);
     /* The far ones first: an export must find the descriptor whole. */
     for (uint32_t i = 0; i < cache->count; i++) {
@@ -238,7 +263,13 @@ static void publish_many(struct session *session, const struct route_cache *cach
     }
     for (uint32_t i = 0; i < cache->count; i++)
         if (cache->targets[i].shard == here)
-            enqueue_here(broker, cache->targets[i], message);
+            lsn = MAX(lsn, enqueue_here(broker, cache->targets[i], message));
+    if (!waits_here || seq == 0)
+        return;
+    if (lsn != 0)
+        durable_confirm(broker, lsn, session->ref, seq);
+    else
+        session_confirmed(session, seq, 1); /* the durable ones are on their way out */
 }
 
 HOT void session_publish(struct session *session, struct message *message)
@@ -263,6 +294,8 @@ bool session_is_congested(const struct session *session)
 {
     const struct shard *shard = session->broker->shard;
 
+    if (UNLIKELY(durable_is_behind(session->broker)))
+        return true;
     for (uint64_t rest = session->touched; rest != 0; rest &= rest - 1)
         if (shard_is_congested(shard, (uint16_t)__builtin_ctzll(rest)))
             return true;

@@ -9,13 +9,6 @@
 #include "broker/node.h"
 #include "core/refusal.h"
 
-/* A session's handle across shards. */
-struct session_ref {
-    uint16_t shard;
-    uint32_t slot;
-    uint32_t generation;
-};
-
 struct session;
 struct subscription;
 

@@ -127,6 +127,7 @@ static void release_chain(struct shard *shard, struct message_shared *shared)
     for (uint32_t i = 0; i < shared->chunk_count; i++)
         block_unref(shard, shared->chunks[i].block, 1);
     mem_free(shared->chunks);
+    mem_free(shared->logged_chunks);
 }
 
 void message_unref(struct shard *shard, struct pool *pool, const struct message *message)
@@ -167,6 +168,11 @@ static struct message_shared duplicate(struct shard *shard, const struct message
         another_reference(shard, from->place.block, from->place.offset, from->place.length);
     if (copy.place.block != from->place.block)
         copy.place.offset = 0;
+    if (from->logged_chunks) {
+        size_t bytes = from->logged_chunk_count * sizeof *from->logged_chunks;
+        copy.logged_chunks = mem_alloc(bytes);
+        memcpy(copy.logged_chunks, from->logged_chunks, bytes);
+    }
     if (from->chunk_count == 0)
         return copy;
     copy.chunks = mem_alloc(from->chunk_count * sizeof *copy.chunks);
@@ -206,7 +212,7 @@ void message_export(struct shard *shard, struct pool *pool, struct message *mess
         return;
     }
     content = take_content(shard, pool, message->shared);
-    if (content.chunk_count > 0) {
+    if (content.chunk_count > 0 || content.body_id != 0) {
         message->shared = mem_alloc(sizeof content);
         *message->shared = content;
         return;

@@ -59,6 +59,9 @@ struct message_shared {
     uint32_t chunk_count;
     struct message_chunk *chunks; /* heap, or NULL */
     uint64_t body_bytes;
+    uint64_t body_id;        /* of its body in the log, when queues refer to it; else 0 */
+    uint64_t *logged_chunks; /* heap, or NULL: identities of a chained body's parts in the log */
+    uint32_t logged_chunk_count;
 };
 
 /* An entry. 32 bytes: two fit a cache line, and a queue's backlog is read in order. */
@@ -151,7 +154,7 @@ struct block *message_hold_chunk(struct shard *shard, struct message *message, u
 void message_unref(struct shard *shard, struct pool *pool, const struct message *message);
 
 /* Prepare `message` to leave this shard: afterwards it holds blocks only, no descriptor. For a chained
- * one a heap copy of the descriptor goes along. Takes the reference of `*message`. */
+ * one, and one whose body is in the log, a heap copy of the descriptor goes along. Takes the reference of `*message`. */
 void message_export(struct shard *shard, struct pool *pool, struct message *message);
 /* The receiving side of message_export. */
 void message_import(struct pool *pool, struct message *message);

@@ -12,7 +12,7 @@ struct queue_ref {
     uint64_t incarnation; /* unique for the life of the data directory; 0 = no queue */
     uint32_t slot;        /* in the owning shard's queue table */
     uint16_t shard;
-    uint16_t reserved;
+    bool is_durable; /* persistent messages in it are kept */
 };
 
 static inline bool queue_ref_equals(struct queue_ref a, struct queue_ref b)

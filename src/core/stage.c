@@ -1,23 +1,178 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stage of a broker without storage. */
+/* Commands to records. */
 #include "core/stage.h"
 
-static lsn_t append(struct stage *stage, struct shard *shard, const struct queue_command *command)
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+/* Settles that wait for company are handed over when they have come to this. */
+#define SUBMIT_BYTES (64U * 1024U)
+
+static struct writer record(struct stage *stage, enum record_kind kind, uint32_t octets,
+                            uint64_t *id)
 {
-    (void)stage;
-    (void)shard;
-    (void)command;
-    return 0;
+    return writer_of(log_append(stage->stream, (uint8_t)kind, RECORD_VERSION, octets, id), octets);
 }
 
-static lsn_t durable(struct stage *stage)
+static lsn_t end_record(const struct stage *stage, const struct writer *w)
 {
-    (void)stage;
-    return UINT64_MAX;
+    DEBUG_BUG_ON(w->failed || w->pos != w->end, "record of %zu octets was to have %zu",
+                 writer_len(w), (size_t)(w->end - w->start));
+    (void)w;
+    return stage->stream->last;
 }
 
-struct stage *stage_memory(void)
+static void command(struct stage *stage, struct writer *w, const struct queue_identity *queue)
 {
-    static struct stage memory = {.append = append, .durable = durable};
-    return &memory;
+    struct record_command command = {
+        .incarnation = queue->incarnation,
+        .epoch = queue->epoch,
+        .sequence = ++*queue->sequence,
+        .transaction = stage->transaction,
+    };
+    record_command_write(w, &command);
+    stage->in_transaction |= stage->transaction != 0;
+}
+
+/* ---- bodies ---- */
+
+static uint64_t log_chunk(struct stage *stage, const uint8_t *octets, uint32_t n)
+{
+    uint64_t id;
+    struct writer w = record(stage, RECORD_CHUNK, n, &id);
+    writer_bytes(&w, octets, n);
+    return id;
+}
+
+/* The chain's blocks are of any size; each is cut where it is too large for a record. */
+static void log_chunks(struct stage *stage, struct message_shared *shared)
+{
+    uint32_t max = MIN(STAGE_CHUNK_BYTES, log_record_max(stage->stream->log));
+    uint32_t count = 0;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < shared->chunk_count; i++)
+        count += (shared->chunks[i].length + max - 1) / max;
+    shared->logged_chunks = mem_alloc(count * sizeof *shared->logged_chunks);
+    for (uint32_t i = 0; i < shared->chunk_count; i++) {
+        const struct message_chunk *chunk = &shared->chunks[i];
+        for (uint32_t at = 0; at < chunk->length; at += max)
+            shared->logged_chunks[n++] =
+                log_chunk(stage, chunk->block->data + at, MIN(max, chunk->length - at));
+    }
+    shared->logged_chunk_count = n;
+}
+
+static void prepare_chunks(struct stage *stage, struct message *message)
+{
+    if ((message->flags & MESSAGE_CHAINED) && !message->shared->logged_chunks)
+        log_chunks(stage, message->shared);
+}
+
+void stage_body(struct stage *stage, struct message *message)
+{
+    struct writer w;
+
+    BUG_ON(!(message->flags & MESSAGE_SHARED), "a body that nobody shares");
+    prepare_chunks(stage, message);
+    w = record(stage, RECORD_BODY, record_body_size(message), &message->shared->body_id);
+    record_body_write(&w, message);
+    (void)end_record(stage, &w);
+    stage->is_urgent = true;
+}
+
+static bool is_logged(const struct message *message)
+{
+    return (message->flags & MESSAGE_SHARED) && message->shared->body_id != 0;
+}
+
+static HOT void place(struct stage *stage, struct writer *w, const struct queue_identity *queue,
+                      uint64_t position, const struct message *message)
+{
+    command(stage, w, queue);
+    writer_u64(w, position);
+    writer_u64(w, stage_wall_ms(stage, message->expires_ms));
+}
+
+HOT lsn_t stage_enqueue(struct stage *stage, const struct queue_identity *queue, uint64_t position,
+                        struct message *message, uint64_t *body)
+{
+    struct writer w;
+    uint64_t id;
+
+    stage->is_urgent = true;
+    if (UNLIKELY(is_logged(message))) {
+        w = record(stage, RECORD_ENQUEUE_REF, RECORD_COMMAND_BYTES + 24, &id);
+        place(stage, &w, queue, position, message);
+        writer_u64(&w, message->shared->body_id);
+        *body = message->shared->body_id;
+        return end_record(stage, &w);
+    }
+    prepare_chunks(stage, message);
+    w = record(stage, RECORD_ENQUEUE, RECORD_COMMAND_BYTES + 16 + record_body_size(message), body);
+    place(stage, &w, queue, position, message);
+    record_body_write(&w, message);
+    return end_record(stage, &w);
+}
+
+/* ---- the rest ---- */
+
+lsn_t stage_settle(struct stage *stage, const struct queue_identity *queue, enum record_kind kind,
+                   uint64_t first, uint64_t count)
+{
+    bool is_expiry = kind == RECORD_EXPIRE;
+    uint64_t id;
+    struct writer w = record(stage, kind, RECORD_COMMAND_BYTES + (is_expiry ? 24 : 16), &id);
+
+    command(stage, &w, queue);
+    writer_u64(&w, first);
+    writer_u64(&w, count);
+    if (is_expiry)
+        writer_u64(&w, clock_mono_ms() + stage->wall_offset_ms);
+    return end_record(stage, &w);
+}
+
+void stage_delivered(struct stage *stage, uint64_t incarnation, uint64_t upto)
+{
+    uint64_t id;
+    struct writer w = record(stage, RECORD_DELIVERED, 16, &id);
+
+    writer_u64(&w, incarnation);
+    writer_u64(&w, upto);
+    (void)end_record(stage, &w);
+    stage->is_urgent = true;
+}
+
+lsn_t stage_commit(struct stage *stage, uint64_t transaction)
+{
+    uint64_t id;
+    struct writer w = record(stage, RECORD_COMMIT, 8, &id);
+
+    writer_u64(&w, transaction);
+    stage->is_urgent = true;
+    return end_record(stage, &w);
+}
+
+lsn_t stage_catalog(struct stage *stage, uint32_t octets, uint8_t **at)
+{
+    uint64_t id;
+    struct writer w = record(stage, RECORD_CATALOG, octets, &id);
+
+    *at = w.start;
+    stage->is_urgent = true;
+    return stage->stream->last;
+}
+
+bool stage_submit(struct stage *stage, bool is_due)
+{
+    uint32_t staged = stage->stream ? log_staged(stage->stream) : 0;
+
+    if (staged == 0)
+        return false;
+    if (!stage->is_urgent && !is_due && staged < SUBMIT_BYTES)
+        return true;
+    log_submit(stage->stream);
+    stage->is_urgent = false;
+    return false;
 }

@@ -1,50 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Staging: where commands of queues become records, and how far those are durable. */
+/* Staging: where commands of queues and the catalog become records of the log. */
 #ifndef TOKKI_CORE_STAGE_H
 #define TOKKI_CORE_STAGE_H
 
-#include "core/message.h"
-#include "core/ref.h"
+#include "core/record.h"
+#include "storage/log.h"
 
-/* The version of the queue commands below; a record keeps it, and old apply branches stay. */
-#define QUEUE_COMMAND_VERSION 1
+/* Small bodies go into the record of their enqueue; a chained one is logged in chunks of this. */
+#define STAGE_CHUNK_BYTES (512U * 1024U)
 
-/* Numbers are part of the log format: never reused. */
-enum queue_command_kind {
-    QUEUE_ENQUEUE = 1, /* `message` at position `first` */
-    QUEUE_SETTLE = 2,  /* [first, first + count) are gone: acknowledged, rejected or purged */
-    QUEUE_REQUEUE = 3, /* [first, first + count) are ready again, at their old positions */
-    QUEUE_EXPIRE = 4,  /* [first, first + count) expired at `time_ms` */
-};
-
-/* One change of a queue. Apply is apart from commit (architecture section 3): a local queue applies
- * when the command is staged and only replies wait until it is durable. */
-struct queue_command {
-    uint8_t version;
-    uint8_t kind; /* enum queue_command_kind */
-    struct queue_ref queue;
-    uint64_t epoch; /* 0 on a queue that was never replicated (cluster.md, section 5) */
-    uint64_t first;
-    uint64_t count;
-    uint64_t time_ms;
-    const struct message *message; /* borrowed for the call */
-};
-
-/* A log sequence number: 0 is always durable. */
-typedef uint64_t lsn_t;
-
-/* The seam between queues and what keeps their commands. A queue that has nothing to keep (not
- * durable, or the message is transient) does not stage.
+/* One shard's way into the log. Apply is apart from commit (architecture section 3): a local queue applies
+ * when its command is staged, and only replies wait until the number that staging returned is durable.
+ * What needs no record (a queue that is not durable, a transient message) is not staged.
  *
- * Owner: main. Thread: `append` on any shard for that shard's queues. */
+ * Owner: the broker's per-shard state. Thread: its shard. */
 struct stage {
-    /* Take a copy of the command into this turn's batch; returns the number to wait for. */
-    lsn_t (*append)(struct stage *stage, struct shard *shard, const struct queue_command *command);
-    /* Everything up to here is durable. */
-    lsn_t (*durable)(struct stage *stage);
+    struct log_stream *stream; /* NULL: nothing is kept, every number is 0 */
+    uint64_t transaction;      /* commands staged now belong to it; 0: to none */
+    bool in_transaction;       /* something of it was staged */
+    uint64_t wall_offset_ms;   /* wall clock minus the shards' monotonic clock */
+    /* Something staged should be durable soon. Settles alone may wait some milliseconds for company: to
+     * lose one means a redelivery. */
+    bool is_urgent;
 };
 
-/* Keeps nothing: queues live in memory and every command is as durable as it will ever be. */
-struct stage *stage_memory(void);
+/* The command header of a queue's next command. */
+struct queue_identity {
+    uint64_t incarnation;
+    uint64_t epoch;
+    uint64_t *sequence; /* the last one given; raised by each command */
+};
+
+static inline bool stage_keeps(const struct stage *stage)
+{
+    return stage->stream != NULL;
+}
+
+/* Log the body of a shared `message` apart from its queues, so that each only refers to it. */
+void stage_body(struct stage *stage, struct message *message);
+/* `message` is at `position`; `*body` becomes the identity of its body. A chained body is logged first. */
+lsn_t stage_enqueue(struct stage *stage, const struct queue_identity *queue, uint64_t position,
+                    struct message *message, uint64_t *body);
+/* [first, first + count) are gone, by `kind` RECORD_SETTLE or RECORD_EXPIRE. */
+lsn_t stage_settle(struct stage *stage, const struct queue_identity *queue, enum record_kind kind,
+                   uint64_t first, uint64_t count);
+/* Positions below `upto` may have been delivered. */
+void stage_delivered(struct stage *stage, uint64_t incarnation, uint64_t upto);
+/* Everything staged under `transaction`, on whatever shard, counts from here on. */
+lsn_t stage_commit(struct stage *stage, uint64_t transaction);
+/* Room for a catalog command of `octets`. */
+lsn_t stage_catalog(struct stage *stage, uint32_t octets, uint8_t **at);
+
+/* Hand over what is staged, when it is urgent or much. Returns true when something waits for company. */
+bool stage_submit(struct stage *stage, bool is_due);
+
+/* Clocks: entries carry the shard's, records the wall's; 0 stays 0. */
+static inline uint64_t stage_wall_ms(const struct stage *stage, uint64_t mono_ms)
+{
+    return mono_ms ? mono_ms + stage->wall_offset_ms : 0;
+}
 
 #endif

@@ -10,7 +10,8 @@
  *   3. mail      what other shards posted: at most what was there when the step began
  *   4. timers
  *   5. conclude  dispatch what mail and timers made ready, gather confirms, stage records
- *   6. publish   the tails of all outgoing rings, and wake peers that sleep
+ *   6. publish   what is staged goes to the log, then the tails of all outgoing rings become visible:
+ *                what others do because of it stands behind it in the log; peers that sleep are woken
  *   7. send      one send per dirty stream
  *   8. deferred  frees
  *   9. sleep     until a socket, a timer or a peer; not at all when a step left work behind
@@ -156,10 +157,20 @@ void shard_wake(struct shard *peer)
     BUG_ON(n == -1 && errno != EAGAIN, "eventfd of shard %u: errno %d", peer->id, errno);
 }
 
+void shard_poke(struct shard *peer)
+{
+    /* As with mail: store, then look at `sleeping`; the shard raises that flag and then looks here. */
+    atomic_store_explicit(&peer->poked, true, memory_order_seq_cst);
+    if (atomic_load_explicit(&peer->sleeping, memory_order_seq_cst))
+        shard_wake(peer);
+}
+
 /* Step 6. Returns true when entries wait outside a full ring. */
 static bool publish_mail(struct shard *shard)
 {
     bool congested = false;
+
+    shard->hooks->hand_over(shard);
     for (uint16_t to = 0; to < shard->count; to++) {
         struct shard *peer = shard->set->shards[to];
         if (to == shard->id)
@@ -209,7 +220,7 @@ static bool mail_waits(const struct shard *shard)
     for (uint16_t from = 0; from < shard->count; from++)
         if (shard->inbox[from] && mailbox_ready(shard->inbox[from]) > 0)
             return true;
-    return false;
+    return atomic_load_explicit(&shard->poked, memory_order_seq_cst);
 }
 
 static int sleep_ms(const struct shard *shard)
@@ -255,6 +266,8 @@ static int wait_events(struct shard *shard, struct epoll_event *events, bool was
 static void turn(struct shard *shard, const struct epoll_event *events, int count)
 {
     shard->turns++;
+    if (atomic_load_explicit(&shard->poked, memory_order_relaxed))
+        atomic_store_explicit(&shard->poked, false, memory_order_seq_cst);
     read_clock(shard);
     shard->hooks->awake(shard);
     shard->hooks->owed(shard);
@@ -388,7 +401,7 @@ void shard_set_stop(struct shard_set *set)
 void shard_set_drain_mail(struct shard_set *set)
 {
     for (uint16_t i = 0; i < set->count; i++)
-        publish_mail(set->shards[i]);
+        (void)publish_mail(set->shards[i]);
     for (uint16_t i = 0; i < set->count; i++) {
         struct shard *shard = set->shards[i];
         for (uint16_t from = 0; from < set->count; from++) {

@@ -34,10 +34,11 @@ struct shard_hooks {
     void (*awake)(struct shard *shard); /* a turn begins: may look at shared values again */
     void (*owed)(struct shard *shard);  /* deliver what consumers are owed, before new input */
     void (*mail)(struct shard *shard, uint16_t from, const void *entry);
-    void (*conclude)(struct shard *shard);   /* input is done: dispatch, stage, gather replies */
-    bool (*has_work)(struct shard *shard);   /* must the next turn come at once? */
-    void (*asleep)(struct shard *shard);     /* holds no shared value while it sleeps */
-    void (*stop)(struct shard *shard);       /* orderly end begins; called once */
+    void (*conclude)(struct shard *shard);  /* input is done: dispatch, stage, gather replies */
+    void (*hand_over)(struct shard *shard); /* mail leaves next: what it tells of goes to the log */
+    bool (*has_work)(struct shard *shard);  /* must the next turn come at once? */
+    void (*asleep)(struct shard *shard);    /* holds no shared value while it sleeps */
+    void (*stop)(struct shard *shard);      /* orderly end begins; called once */
     bool (*is_stopped)(struct shard *shard); /* nothing left to wait for? */
 };
 
@@ -75,6 +76,7 @@ struct shard {
     uint64_t turns;
     /* Shared. */
     CACHE_ALIGNED _Atomic bool sleeping;
+    _Atomic bool poked;
     _Atomic bool stop_requested;
     _Atomic uint32_t receive_pinned; /* receive blocks that waiting messages keep */
     _Atomic uint64_t bytes_in_use;   /* messages, buffers and unfinished input of this shard */
@@ -109,6 +111,9 @@ void shard_set_free(struct shard_set *set);
 
 /* Let a sleeping shard take a turn. Any thread. */
 void shard_wake(struct shard *shard);
+/* Some value that the shard looks at each turn has changed: it takes a turn after this, at no cost while it
+ * is awake. Any thread. */
+void shard_poke(struct shard *shard);
 
 /* Watch `fd` (level-triggered). Errors: -errno. */
 MUST_CHECK int shard_watch(struct shard *shard, int fd, struct io_handler *handler,

@@ -50,6 +50,7 @@ static inline struct shard_set *shards_open(uint16_t count)
         .owed = fixture_ignore,
         .mail = fixture_mail,
         .conclude = fixture_ignore,
+        .hand_over = fixture_ignore,
         .has_work = fixture_no,
         .asleep = fixture_ignore,
         .stop = fixture_ignore,

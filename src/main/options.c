@@ -18,6 +18,8 @@ enum option_key {
     OPTION_SHARDS,
     OPTION_SPIN,
     OPTION_MEMORY_LIMIT,
+    OPTION_SEGMENT_SIZE,
+    OPTION_RECOVER,
     OPTION_LOG,
     OPTION_LOG_LEVEL,
     OPTION_NODE_NAME,
@@ -32,6 +34,8 @@ static const struct option long_options[] = {
     {"shards", required_argument, NULL, OPTION_SHARDS},
     {"spin", required_argument, NULL, OPTION_SPIN},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
+    {"log-segment-size", required_argument, NULL, OPTION_SEGMENT_SIZE},
+    {"recover", no_argument, NULL, OPTION_RECOVER},
     {"log", required_argument, NULL, OPTION_LOG},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"node-name", required_argument, NULL, OPTION_NODE_NAME},
@@ -51,6 +55,10 @@ static const char usage[] =
     "  --spin US           microseconds a busy shard looks for more before it sleeps (default: 0)\n"
     "  --memory-limit X    watermark that blocks publishers: bytes, 512MiB, 2GB, or a fraction of\n"
     "                      the memory such as 0.4 (the default)\n"
+    "  --log-segment-size X  size of a file of the log, 1MiB to 1GiB (default: 64MiB)\n"
+    "  --recover           start although the data directory is damaged: keep everything "
+    "readable,\n"
+    "                      write what is dropped to recover-report.txt in it\n"
     "  --log FILE          append the log to FILE (default: stderr)\n"
     "  --log-level LEVEL   debug, info, warning or error (default: info)\n"
     "  --node-name NAME    name of the node (default: rabbit@HOST, or $RABBITMQ_NODENAME)\n"
@@ -133,6 +141,15 @@ static enum options_result set_spin(const char *text, struct options *out)
     return OPTIONS_RUN;
 }
 
+static enum options_result set_segment_size(const char *text, struct options *out)
+{
+    uint64_t bytes;
+    if (memory_limit_parse(text, 0, &bytes) != 0 || bytes < (1U << 20) || bytes > (1U << 30))
+        return wrong("the segment size must be from 1MiB to 1GiB", text);
+    out->segment_bytes = bytes / 4096 * 4096;
+    return OPTIONS_RUN;
+}
+
 static enum options_result take(int key, const char *value, struct options *out)
 {
     switch (key) {
@@ -151,6 +168,11 @@ static enum options_result take(int key, const char *value, struct options *out)
     case OPTION_MEMORY_LIMIT:
         if (memory_limit_parse(value, memory_total(), &out->memory_limit_bytes) != 0)
             return wrong("the memory limit must be a size or a fraction", value);
+        return OPTIONS_RUN;
+    case OPTION_SEGMENT_SIZE:
+        return set_segment_size(value, out);
+    case OPTION_RECOVER:
+        out->recovers = true;
         return OPTIONS_RUN;
     case OPTION_LOG:
         out->log_file = value;
@@ -188,7 +210,8 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
     enum options_result result;
     int key;
 
-    *out = (struct options){.data_dir = "data", .port = 5672, .log_level = LOG_INFO};
+    *out = (struct options){
+        .data_dir = "data", .port = 5672, .segment_bytes = 64ULL << 20, .log_level = LOG_INFO};
     result = take_environment(out);
     while (result == OPTIONS_RUN && (key = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         result = take(key, optarg, out);

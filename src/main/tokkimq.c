@@ -4,7 +4,9 @@
 #include "base/mem.h"
 #include "broker/alarm.h"
 #include "broker/node.h"
+#include "broker/recover.h"
 #include "main/options.h"
+#include "main/store.h"
 #include "proto/amqp091/conn.h"
 
 #include <errno.h>
@@ -70,14 +72,6 @@ static struct node_settings settings_from(const struct options *options, struct 
     };
 }
 
-static int make_data_dir(const char *path)
-{
-    if (mkdir(path, 0750) == 0 || errno == EEXIST)
-        return 0;
-    fprintf(stderr, "tokkimq: cannot make the data directory '%s': %s\n", path, err_text(-errno));
-    return ERR_USAGE;
-}
-
 static void print_banner(const struct node *node, const struct options *options)
 {
     printf("\n  TokkiMQ %s\n\n"
@@ -108,12 +102,34 @@ static int open_listener(struct node *node, const struct options *options)
     return rc;
 }
 
+/* What the data directory holds becomes the node's state, and the log goes on behind it. */
+static int load(struct node *node, const struct options *options)
+{
+    struct log_error error = {0};
+    struct log_events events;
+    int rc = node_recover(node, &error);
+
+    if (rc == 0) {
+        node_log_events(node, &events);
+        log_set_events(node->log, &events);
+        rc = log_start(node->log, &error);
+    }
+    if (rc != 0)
+        store_complain(options, &error, rc);
+    else if (log_report_name(node->log))
+        log_warn("the data directory was damaged; see the report", "file=%s/%s", options->data_dir,
+                 log_report_name(node->log));
+    return rc;
+}
+
 /* Serve until a signal comes. */
 static int run(struct node *node, const struct options *options, const sigset_t *waited)
 {
     int number = 0;
     int rc = open_listener(node, options);
 
+    if (rc == 0)
+        rc = load(node, options);
     if (rc != 0)
         return rc;
     rc = node_start(node);
@@ -126,9 +142,9 @@ static int run(struct node *node, const struct options *options, const sigset_t 
              listener_port(node->listeners[0]), node->settings.shards);
     sigwait(waited, &number);
     log_info("node stopping", "signal=%d", number);
-    node_stop(node);
+    rc = node_stop(node);
     log_info("node stopped", "%s", "");
-    return 0;
+    return rc;
 }
 
 int main(int argc, char **argv)
@@ -153,12 +169,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "tokkimq: cannot open the log '%s': %s\n", options.log_file, err_text(rc));
         return EXIT_FAILURE;
     }
-    if (make_data_dir(options.data_dir) != 0)
-        return EXIT_FAILURE;
     raise_descriptor_limit();
     block_signals(&waited);
     fill_name(&options, name, sizeof name);
     settings = settings_from(&options, str_from_c(name));
+    if (store_open(&options, settings.shards, &settings.log) != 0)
+        return EXIT_FAILURE;
     rc = node_new(&settings, &node);
     if (rc != 0)
         fprintf(stderr, "tokkimq: cannot set up the node: %s\n", err_text(rc));

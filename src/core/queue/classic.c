@@ -7,24 +7,63 @@
 
 /* ---- commands: apply, and what of them is staged ---- */
 
+/* Deliveries in one dispatch from which on the mark runs ahead, and how far. */
+#define MARK_BURST 64U
+#define MARK_AHEAD_MAX 65536U
+
 static bool is_kept(const struct queue *queue, const struct message *message)
 {
-    return queue->settings.durable && (message->flags & MESSAGE_PERSISTENT);
+    return UNLIKELY(queue->settings.durable && (message->flags & MESSAGE_PERSISTENT)) &&
+           stage_keeps(queue->host->stage);
 }
 
-static COLD lsn_t stage_command(struct queue *queue, enum queue_command_kind kind, uint64_t first,
-                                uint64_t count, const struct message *message)
+static struct queue_identity identity_of(struct queue *queue)
 {
-    struct queue_command command = {
-        .version = QUEUE_COMMAND_VERSION,
-        .kind = (uint8_t)kind,
-        .queue = queue->ref,
-        .first = first,
-        .count = count,
-        .time_ms = queue->host->shard->now_ms,
-        .message = message,
-    };
-    return queue->host->stage->append(queue->host->stage, queue->host->shard, &command);
+    return (struct queue_identity){queue->ref.incarnation, queue->epoch, &queue->sequence};
+}
+
+/* A run of kept positions that are gone: one record. */
+struct gone_run {
+    enum record_kind kind;
+    uint64_t first;
+    uint64_t count;
+    lsn_t lsn;
+};
+
+static void flush_gone(struct queue *queue, struct gone_run *run)
+{
+    struct queue_identity identity = identity_of(queue);
+
+    if (run->count > 0)
+        run->lsn = stage_settle(queue->host->stage, &identity, run->kind, run->first, run->count);
+    run->count = 0;
+}
+
+static void note_gone(struct queue *queue, struct gone_run *run, uint64_t position,
+                      const struct message *message)
+{
+    if (LIKELY(!is_kept(queue, message)))
+        return;
+    if (run->count > 0 && run->first + run->count == position) {
+        run->count++;
+        return;
+    }
+    flush_gone(queue, run);
+    run->first = position;
+    run->count = 1;
+}
+
+/* Tell the log how far deliveries went, so that what comes back after a crash is marked redelivered. Under
+ * load the mark runs ahead, and so is seldom late and seldom written; it may mark too much, never needs
+ * to be durable for anybody. */
+static COLD void mark_delivered(struct queue *queue)
+{
+    uint64_t burst = queue->stats.delivered_ack - queue->delivered_before;
+    uint64_t ahead = burst < MARK_BURST ? 0 : MIN(4 * burst, (uint64_t)MARK_AHEAD_MAX);
+
+    queue->delivered_before = queue->stats.delivered_ack;
+    queue->marked = queue->to_mark + ahead;
+    stage_delivered(queue->host->stage, queue->ref.incarnation, queue->marked);
 }
 
 /* Forget an entry and release its bytes. */
@@ -64,18 +103,19 @@ static bool is_expired(const struct queue *queue, const struct message *message)
 /* Drop what has expired at the head. RabbitMQ too looks at the head only. */
 static void expire_head(struct queue *queue)
 {
+    struct gone_run gone = {.kind = RECORD_EXPIRE};
     uint64_t position;
 
     while (first_ready(queue, &position)) {
         struct message *message = entries_at(&queue->entries, position);
         if (!is_expired(queue, message))
-            return;
-        if (is_kept(queue, message))
-            stage_command(queue, QUEUE_EXPIRE, position, 1, NULL);
+            break;
+        note_gone(queue, &gone, position, message);
         take_first(queue, message);
         drop(queue, position, message);
         queue->stats.expired++;
     }
+    flush_gone(queue, &gone);
 }
 
 /* Wake when the message at the head is due. */
@@ -94,7 +134,7 @@ static void arm_expiry(struct queue *queue)
 /* ---- delivery ---- */
 
 static HOT void deliver(struct queue *queue, struct consumer *consumer, uint64_t position,
-                        struct message *message)
+                        struct message *message, struct gone_run *gone)
 {
     take_first(queue, message);
     queue->stats.redelivered += (message->flags & MESSAGE_REDELIVERED) != 0;
@@ -102,12 +142,13 @@ static HOT void deliver(struct queue *queue, struct consumer *consumer, uint64_t
         consumer->window--;
     if (consumer->no_ack) {
         queue->stats.delivered_no_ack++;
-        if (is_kept(queue, message))
-            stage_command(queue, QUEUE_SETTLE, position, 1, NULL);
+        note_gone(queue, gone, position, message);
         consumer->events->deliver(consumer, message, position);
         drop(queue, position, message);
     } else {
         queue->stats.delivered_ack++;
+        if (is_kept(queue, message))
+            queue->to_mark = MAX(queue->to_mark, position + 1);
         message->state = MESSAGE_UNACKED;
         queue->unacked++;
         consumer->unacked++;
@@ -127,6 +168,7 @@ static void note_behind(struct queue *queue, const struct message *message)
 
 static HOT void classic_dispatch(struct queue *queue)
 {
+    struct gone_run gone = {.kind = RECORD_SETTLE};
     uint64_t position;
 
     if (UNLIKELY(queue->state != QUEUE_LIVE))
@@ -143,8 +185,12 @@ static HOT void classic_dispatch(struct queue *queue)
             note_behind(queue, message);
             break;
         }
-        deliver(queue, consumer, position, message);
+        deliver(queue, consumer, position, message, &gone);
     }
+    if (UNLIKELY(gone.count > 0))
+        flush_gone(queue, &gone);
+    if (UNLIKELY(queue->to_mark > queue->marked))
+        mark_delivered(queue);
     if (UNLIKELY(queue->has_expiring))
         arm_expiry(queue);
 }
@@ -152,6 +198,7 @@ static HOT void classic_dispatch(struct queue *queue)
 /* A message with TTL 0 is delivered at once or not at all (RabbitMQ, TTL guide). */
 static COLD bool deliver_at_once(struct queue *queue, const struct message *message)
 {
+    struct gone_run none = {.kind = RECORD_SETTLE};
     struct consumer *consumer;
     uint64_t position;
 
@@ -164,7 +211,8 @@ static COLD bool deliver_at_once(struct queue *queue, const struct message *mess
     queue->host->messages++;
     if (message->flags & MESSAGE_IN_RECEIVE)
         queue_note_unmoved(queue, position); /* it may wait for its acknowledgement */
-    deliver(queue, consumer, position, entries_at(&queue->entries, position));
+    /* It was never logged, so nothing of it needs to be. */
+    deliver(queue, consumer, position, entries_at(&queue->entries, position), &none);
     return true;
 }
 
@@ -177,6 +225,16 @@ static COLD void set_expiry(struct queue *queue, struct message *message)
             message->expires_ms = limit;
     }
     queue->has_expiring = true;
+}
+
+static lsn_t keep(struct queue *queue, uint64_t position, struct message *message)
+{
+    struct queue_identity identity = identity_of(queue);
+    uint64_t body;
+    lsn_t lsn = stage_enqueue(queue->host->stage, &identity, position, message, &body);
+
+    entries_set_body(&queue->entries, position, body);
+    return lsn;
 }
 
 static HOT lsn_t classic_enqueue(struct queue *queue, const struct message *from)
@@ -203,8 +261,19 @@ static HOT lsn_t classic_enqueue(struct queue *queue, const struct message *from
     if (message.flags & MESSAGE_IN_RECEIVE)
         queue_note_unmoved(queue, position);
     queue_mark_dirty(queue);
-    return is_kept(queue, &message) ? stage_command(queue, QUEUE_ENQUEUE, position, 1, &message)
-                                    : 0;
+    return is_kept(queue, &message) ? keep(queue, position, &message) : 0;
+}
+
+/* After a restart. All of it is ready: who had it is gone. */
+static void classic_restore(struct queue *queue, uint64_t position, uint64_t body,
+                            const struct message *message)
+{
+    entries_skip_to(&queue->entries, position);
+    (void)entries_push(&queue->entries, &queue->host->chunks, message);
+    entries_set_body(&queue->entries, position, body);
+    queue->ready_bytes += message->body_bytes;
+    queue->host->messages++;
+    queue->has_expiring |= message->expires_ms != 0;
 }
 
 /* ---- settling ---- */
@@ -212,7 +281,6 @@ static HOT lsn_t classic_enqueue(struct queue *queue, const struct message *from
 struct settle_run {
     uint64_t first;
     uint64_t count;
-    lsn_t lsn;
 };
 
 /* Requeued positions are contiguous most of the time: gather them into runs. */
@@ -235,7 +303,7 @@ static lsn_t classic_settle(struct queue *queue, uint64_t first, uint64_t count,
                             enum queue_settle_how how)
 {
     struct settle_run run = {0};
-    lsn_t lsn = 0;
+    struct gone_run gone = {.kind = RECORD_SETTLE};
 
     for (uint64_t position = first; position < first + count; position++) {
         struct message *message = entries_at(&queue->entries, position);
@@ -249,21 +317,22 @@ static lsn_t classic_settle(struct queue *queue, uint64_t first, uint64_t count,
             continue;
         }
         queue->stats.acked++;
-        if (is_kept(queue, message))
-            lsn = stage_command(queue, QUEUE_SETTLE, position, 1, NULL);
+        note_gone(queue, &gone, position, message);
         drop(queue, position, message);
     }
+    flush_gone(queue, &gone);
     if (run.count > 0) {
         returned_add(&queue->returned, run.first, run.count);
         queue_mark_dirty(queue);
     }
-    return lsn;
+    return gone.lsn;
 }
 
 /* ---- the other operations ---- */
 
 static bool classic_get(struct queue *queue, bool no_ack, struct message *out, uint64_t *position)
 {
+    struct gone_run gone = {.kind = RECORD_SETTLE};
     struct message *message;
 
     /* Consumers have the first claim on what is ready. */
@@ -280,29 +349,35 @@ static bool classic_get(struct queue *queue, bool no_ack, struct message *out, u
     if (!no_ack) {
         message->state = MESSAGE_UNACKED;
         queue->unacked++;
+        if (is_kept(queue, message) && *position >= queue->marked) {
+            queue->to_mark = *position + 1;
+            mark_delivered(queue);
+        }
         return true;
     }
-    if (is_kept(queue, message))
-        stage_command(queue, QUEUE_SETTLE, *position, 1, NULL);
+    note_gone(queue, &gone, *position, message);
+    flush_gone(queue, &gone);
     entries_drop(&queue->entries, &queue->host->chunks, *position);
     queue->host->messages--;
     return true;
 }
 
-static uint64_t classic_purge(struct queue *queue)
+static uint64_t classic_purge(struct queue *queue, lsn_t *lsn)
 {
+    struct gone_run gone = {.kind = RECORD_SETTLE};
     uint64_t position;
     uint64_t purged = 0;
 
     expire_head(queue);
     while (first_ready(queue, &position)) {
         struct message *message = entries_at(&queue->entries, position);
-        if (is_kept(queue, message))
-            stage_command(queue, QUEUE_SETTLE, position, 1, NULL);
+        note_gone(queue, &gone, position, message);
         take_first(queue, message);
         drop(queue, position, message);
         purged++;
     }
+    flush_gone(queue, &gone);
+    *lsn = gone.lsn;
     return purged;
 }
 
@@ -320,6 +395,7 @@ static void classic_clear(struct queue *queue)
 const struct queue_ops classic_queue_ops = {
     .name = "classic",
     .enqueue = classic_enqueue,
+    .restore = classic_restore,
     .settle = classic_settle,
     .dispatch = classic_dispatch,
     .get = classic_get,

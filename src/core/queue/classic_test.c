@@ -162,14 +162,14 @@ static void purge_spares_the_unacknowledged(void **state)
     for (uint64_t i = 0; i < 4; i++)
         assert_int_equal(get(&f, false), i);
     settle(&f, NULL, 1, 2, QUEUE_SETTLE_REQUEUE);
-    assert_int_equal(queue_purge(f.queue), 8);
+    assert_int_equal(queue_purge(f.queue, &(lsn_t){0}), 8);
     assert_int_equal(queue_ready_count(f.queue), 0);
     assert_int_equal(f.queue->ready_bytes, 0);
     assert_int_equal(f.queue->unacked, 2);
     settle(&f, NULL, 0, 4, QUEUE_SETTLE_REQUEUE);
     assert_int_equal(get(&f, true), 0);
     assert_int_equal(get(&f, true), 3);
-    assert_int_equal(queue_purge(f.queue), 0);
+    assert_int_equal(queue_purge(f.queue, &(lsn_t){0}), 0);
     fixture_close(&f);
 }
 
@@ -435,7 +435,7 @@ static void model_purge(struct model *m)
     uint64_t ready = 0;
     for (uint64_t p; (p = model_first_ready(m)) < m->f.queue->entries.tail; ready++)
         m->gone[p] = true;
-    assert_int_equal(queue_purge(m->f.queue), ready);
+    assert_int_equal(queue_purge(m->f.queue, &(lsn_t){0}), ready);
 }
 
 static void model_run(uint64_t seed)

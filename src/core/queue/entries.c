@@ -40,6 +40,7 @@ COLD struct entry_chunk *entries_add_chunk(struct entries *entries, struct pool 
         grow_ring(entries, number);
     chunk = pool_take(pool);
     chunk->live = 0;
+    chunk->bodies = NULL;
     chunk->first = (uint32_t)(entries->tail % ENTRIES_PER_CHUNK);
     *slot_of(entries, number) = chunk;
     return chunk;
@@ -74,13 +75,49 @@ static void advance_head(struct entries *entries)
         entries->head = entries->tail;
 }
 
+static void free_chunk(struct pool *pool, struct entry_chunk *chunk)
+{
+    mem_free(chunk->bodies);
+    pool_give(pool, chunk);
+}
+
+COLD uint64_t *entries_add_bodies(struct entry_chunk *chunk)
+{
+    chunk->bodies = mem_alloc_zero(ENTRIES_PER_CHUNK * sizeof *chunk->bodies);
+    return chunk->bodies;
+}
+
+/* Within the last chunk what is passed over is marked; behind it a chunk begins in the middle. */
+void entries_skip_to(struct entries *entries, uint64_t position)
+{
+    struct entry_chunk *chunk = NULL;
+
+    BUG_ON(position < entries->tail, "entries go back");
+    if (entries->head == entries->tail) {
+        entries->head = position;
+        entries->tail = position;
+        return;
+    }
+    if (entries->tail % ENTRIES_PER_CHUNK != 0)
+        chunk = *slot_of(entries, chunk_number(entries->tail));
+    while (entries->tail < position && entries->tail % ENTRIES_PER_CHUNK != 0) {
+        if (chunk)
+            chunk->messages[entries->tail % ENTRIES_PER_CHUNK].state = MESSAGE_GONE;
+        entries->tail++;
+    }
+    entries->tail = MAX(entries->tail, position);
+    /* The ring spans up to the tail's chunk, so that no slot stands for two. */
+    while (chunk_number(position) - chunk_number(entries->head) >= entries->ring_capacity)
+        grow_ring(entries, chunk_number(position));
+}
+
 /* Even the one being filled: a queue that runs empty keeps no chunk, since idle queues are many, and
  * taking it again costs a few ns. */
 void entries_free_chunk(struct entries *entries, struct pool *pool, uint64_t position)
 {
     struct entry_chunk **slot = entries_slot(entries, position);
 
-    pool_give(pool, *slot);
+    free_chunk(pool, *slot);
     *slot = NULL;
     advance_head(entries);
 }
@@ -90,7 +127,7 @@ void entries_fini(struct entries *entries, struct pool *pool)
     if (entries->head < entries->tail) {
         for (uint64_t n = chunk_number(entries->head); n <= chunk_number(entries->tail - 1); n++)
             if (*slot_of(entries, n))
-                pool_give(pool, *slot_of(entries, n));
+                free_chunk(pool, *slot_of(entries, n));
     }
     mem_free(entries->ring);
     *entries = (struct entries){0};

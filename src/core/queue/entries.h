@@ -11,8 +11,9 @@
 #define ENTRIES_PER_CHUNK 128U
 
 struct entry_chunk {
-    uint32_t live;  /* entries that are not MESSAGE_GONE */
-    uint32_t first; /* entries before this index are gone: the chunk was begun in the middle */
+    uint32_t live;    /* entries that are not MESSAGE_GONE */
+    uint32_t first;   /* entries before this index are gone: the chunk was begun in the middle */
+    uint64_t *bodies; /* heap: identities of the bodies in the log; NULL while none is kept there */
     struct message messages[ENTRIES_PER_CHUNK];
 };
 
@@ -81,6 +82,26 @@ static inline void entries_drop(struct entries *entries, struct pool *pool, uint
     if (UNLIKELY(--chunk->live == 0))
         entries_free_chunk(entries, pool, position);
 }
+
+/* The identity of the body in the log of the entry at `position`, which is there; 0: it is not kept. */
+static inline uint64_t entries_body(const struct entries *entries, uint64_t position)
+{
+    const struct entry_chunk *chunk = *entries_slot(entries, position);
+    return chunk->bodies ? chunk->bodies[position % ENTRIES_PER_CHUNK] : 0;
+}
+
+/* entries_set_body's way for the first one of a chunk. */
+uint64_t *entries_add_bodies(struct entry_chunk *chunk);
+
+static inline void entries_set_body(const struct entries *entries, uint64_t position, uint64_t id)
+{
+    struct entry_chunk *chunk = *entries_slot(entries, position);
+    uint64_t *bodies = LIKELY(chunk->bodies) ? chunk->bodies : entries_add_bodies(chunk);
+    bodies[position % ENTRIES_PER_CHUNK] = id;
+}
+
+/* Go on at `position` >= tail: the positions between are gone. For a queue that comes back from the log. */
+void entries_skip_to(struct entries *entries, uint64_t position);
 
 /* The first live position >= `from`, or `tail`. */
 uint64_t entries_next_live(const struct entries *entries, uint64_t from);

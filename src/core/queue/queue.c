@@ -79,6 +79,30 @@ void queue_free(struct queue *queue)
     mem_free(queue);
 }
 
+void queue_restore_end(struct queue *queue, uint64_t tail, uint64_t sequence)
+{
+    struct entries *entries = &queue->entries;
+    struct position_run run = {0};
+
+    queue->sequence = sequence;
+    if (tail > entries->tail)
+        entries_skip_to(entries, tail);
+    queue->next = entries->tail;
+    for (uint64_t p = entries_next_live(entries, 0); p < entries->tail;
+         p = entries_next_live(entries, p + 1)) {
+        if (run.count > 0 && run.first + run.count != p) {
+            returned_add(&queue->returned, run.first, run.count);
+            run.count = 0;
+        }
+        if (run.count++ == 0)
+            run.first = p;
+    }
+    if (run.count > 0)
+        returned_add(&queue->returned, run.first, run.count);
+    if (queue->has_expiring)
+        queue_mark_dirty(queue);
+}
+
 lsn_t queue_settle(struct queue *queue, uint64_t first, uint64_t count, enum queue_settle_how how,
                    struct consumer *consumer)
 {

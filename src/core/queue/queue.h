@@ -67,7 +67,12 @@ struct queue {
     struct list consumers; /* ready ones, highest priority first, next in turn first */
     struct list blocked;   /* consumers that cannot take a message now */
     uint32_t consumer_count;
-    bool has_expiring; /* some entry may carry an expiry */
+    bool has_expiring;         /* some entry may carry an expiry */
+    uint64_t epoch;            /* of a replicated queue; 0 */
+    uint64_t sequence;         /* of its last command in the log */
+    uint64_t marked;           /* the log knows that positions below may have been delivered */
+    uint64_t to_mark;          /* kept positions below have been delivered */
+    uint64_t delivered_before; /* stats.delivered_ack at the last mark */
     struct consumer *exclusive_consumer;
     struct list dirty;     /* on host->dirty */
     struct list unmoved;   /* on host->unmoved */
@@ -79,17 +84,20 @@ struct queue {
 };
 
 /* A queue type. All run on the queue's shard. The number returned by the changing ones is what a
- * reply must wait for (stage.h). */
+ * reply must wait for (stage.h). The log is the host's stage. */
 struct queue_ops {
     const char *name; /* as in x-queue-type */
     lsn_t (*enqueue)(struct queue *queue, const struct message *message);
+    /* Put back what the log had, at its position >= all before: ready, with its flags. No record. */
+    void (*restore)(struct queue *queue, uint64_t position, uint64_t body,
+                    const struct message *message);
     lsn_t (*settle)(struct queue *queue, uint64_t first, uint64_t count, enum queue_settle_how how);
     void (*dispatch)(struct queue *queue);
     /* Take the first ready message. False when there is none. The entry stays (unacked) unless
      * `no_ack`, when the caller gets its reference. */
     bool (*get)(struct queue *queue, bool no_ack, struct message *message, uint64_t *position);
     /* Drop all ready messages; returns how many. */
-    uint64_t (*purge)(struct queue *queue);
+    uint64_t (*purge)(struct queue *queue, lsn_t *lsn);
     /* Drop everything, for queue_free. */
     void (*clear)(struct queue *queue);
 };
@@ -123,6 +131,15 @@ static inline lsn_t queue_enqueue(struct queue *queue, const struct message *mes
     return queue->ops->enqueue(queue, message);
 }
 
+/* After a restart, on no shard's thread yet: the state that the log had. */
+static inline void queue_restore(struct queue *queue, uint64_t position, uint64_t body,
+                                 const struct message *message)
+{
+    queue->ops->restore(queue, position, body, message);
+}
+/* Positions go on from here, commands behind `sequence`. After the last queue_restore. */
+void queue_restore_end(struct queue *queue, uint64_t tail, uint64_t sequence);
+
 /* Settle [first, first + count), of which those that are not unacknowledged (any more) are left
  * alone. `consumer` is who got them, NULL for basic.get. */
 lsn_t queue_settle(struct queue *queue, uint64_t first, uint64_t count, enum queue_settle_how how,
@@ -134,9 +151,10 @@ static inline bool queue_get(struct queue *queue, bool no_ack, struct message *m
     return queue->ops->get(queue, no_ack, message, position);
 }
 
-static inline uint64_t queue_purge(struct queue *queue)
+/* `*lsn`: what the reply must wait for. */
+static inline uint64_t queue_purge(struct queue *queue, lsn_t *lsn)
 {
-    return queue->ops->purge(queue);
+    return queue->ops->purge(queue, lsn);
 }
 
 /* Have the queue looked at by the next dispatch. */

@@ -22,6 +22,7 @@ struct fake {
 struct queue_fixture {
     struct shard_set *set;
     struct shard *shard;
+    struct stage stage; /* without a log */
     struct queue_host host;
     struct queue *queue;
 };
@@ -60,7 +61,8 @@ static inline void fixture_open(struct queue_fixture *f, struct queue_settings s
     fixture_idle_calls = 0;
     f->set = shards_open(1);
     f->shard = f->set->shards[0];
-    queue_host_init(&f->host, f->shard, stage_memory(), &events);
+    f->stage = (struct stage){0};
+    queue_host_init(&f->host, f->shard, &f->stage, &events);
     if (settings.ttl_ms == 0)
         settings.ttl_ms = QUEUE_NO_TTL;
     if (settings.expires_ms == 0)

@@ -161,7 +161,7 @@ static void foreign_blocks_are_left_in_time(void **state)
         assert_image(entries_at(&f.queue->entries, p), (uint32_t)p);
         assert_int_equal(entries_at(&f.queue->entries, p)->spare, 0);
     }
-    assert_int_equal(queue_purge(f.queue), 5);
+    assert_int_equal(queue_purge(f.queue, &(lsn_t){0}), 5);
     timer_stop(&set->shards[0]->timers, &f.host.relocate_timer);
     timer_stop(&set->shards[0]->timers, &f.queue->expiry);
     assert_int_equal(shards_settle(set), 0);

@@ -3,6 +3,7 @@
  * tx.commit. */
 #include "base/err.h"
 #include "base/mem.h"
+#include "broker/transaction.h"
 #include "proto/amqp091/channel.h"
 #include "proto/amqp091/publish.h"
 
@@ -127,8 +128,9 @@ static void on_committed(struct operation *operation, struct session *session)
 {
     struct amqp_channel *channel = CHANNEL_OF(session);
 
-    (void)operation;
-    if (channel->state == CHANNEL_OPEN)
+    if (operation->refusal.code != REFUSAL_NONE && channel->state == CHANNEL_OPEN)
+        channel_refuse(channel, &operation->refusal, AMQP_TX_COMMIT);
+    else if (channel->state == CHANNEL_OPEN)
         channel_send(channel, AMQP_TX_COMMIT_OK, NULL);
     channel_operation_done(channel);
 }
@@ -138,6 +140,7 @@ static void on_committed(struct operation *operation, struct session *session)
 void channel_tx_commit(struct amqp_channel *channel, union amqp_args *args, uint32_t id)
 {
     struct transaction *tx = channel->transaction;
+    struct operation *barrier;
     size_t count;
 
     (void)args;
@@ -147,14 +150,16 @@ void channel_tx_commit(struct amqp_channel *channel, union amqp_args *args, uint
     tx->publish_count =
         0; /* a refusal in between ends the channel, which must not drop them twice */
     channel_begin_operation(channel);
+    transaction_begin(&channel->session);
     for (size_t i = 0; i < count; i++)
         publish_message(channel, &tx->publishes[i].message, tx->publishes[i].mandatory, true);
     for (size_t i = 0; i < tx->settle_count; i++)
         session_settle_run(&channel->session, &tx->settles[i].run, tx->settles[i].how);
     tx->settle_count = 0;
     session_set_limit(&channel->session, channel->session.session_prefetch);
-    operation_barrier(
-        operation_new(&channel->session, STR(""), STR(""), STR(""), STR(""), on_committed));
+    barrier = operation_new(&channel->session, STR(""), STR(""), STR(""), STR(""), on_committed);
+    transaction_end(&channel->session, barrier);
+    operation_barrier(barrier);
 }
 
 void channel_tx_rollback(struct amqp_channel *channel, union amqp_args *args, uint32_t id)

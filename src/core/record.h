@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records of queues and the catalog as they stand in the log and in checkpoints. */
+#ifndef TOKKI_CORE_RECORD_H
+#define TOKKI_CORE_RECORD_H
+
+#include "core/message.h"
+
+/* All numbers big-endian, in the order given. A queue command begins with
+ *
+ *     queue's incarnation:64 epoch:64 sequence:64 transaction:64
+ *
+ * `epoch` is 0 on a queue that was never replicated; `sequence` counts the commands of the incarnation
+ * from 1 without a gap (cluster.md, section 5); `transaction` is 0 outside of one.
+ *
+ *     BODY        body
+ *     CHUNK       octets of a body
+ *     ENQUEUE     command position:64 expires:64 body          the id of this record is the body's
+ *     ENQUEUE_REF command position:64 expires:64 body id:64
+ *     SETTLE      command first:64 count:64                    acknowledged, rejected, purged
+ *     EXPIRE      command first:64 count:64 time:64
+ *     DELIVERED   incarnation:64 upto:64                       positions below may have been delivered
+ *     COMMIT      transaction:64
+ *     CATALOG     a catalog command (core/catalog/command_codec.h)
+ *
+ * body: image-length:32 names-length:16 flags:8 0:8 body-size:64 chunk-count:32 0:32 chunk id:64 ... image
+ * (the image as message.h draws it; of a chained body the octets are those of the chunks).
+ * Times are wall-clock milliseconds; 0 = never.
+ *
+ * In checkpoints only:
+ *
+ *     QUEUE_STATE   incarnation:64 sequence:64 tail:64 delivered:64 epoch:64 count:32 0:32 entry ...
+ *                   entry: position:64 (top bit: redelivered) expires:64 body id:64
+ *     CATALOG_STATE captured:64 last incarnation:64 last transaction:64
+ *
+ * Several of a queue stand one behind the other, the last has its true tail. Replay passes over commands
+ * with a sequence up to the state's. `captured` is the identity of the first record that the catalog's
+ * state does not reflect: replay passes over catalog records below it. */
+enum record_kind {
+    RECORD_BODY = 1,
+    RECORD_CHUNK = 2,
+    RECORD_ENQUEUE = 3,
+    RECORD_ENQUEUE_REF = 4,
+    RECORD_SETTLE = 5,
+    RECORD_EXPIRE = 6,
+    RECORD_DELIVERED = 7,
+    RECORD_COMMIT = 8,
+    RECORD_CATALOG = 9,
+    RECORD_QUEUE_STATE = 10,
+    RECORD_CATALOG_STATE = 11,
+};
+
+/* Of all kinds, for now. */
+#define RECORD_VERSION 1U
+
+#define RECORD_COMMAND_BYTES 32U
+#define RECORD_BODY_FIXED 24U
+#define RECORD_STATE_FIXED 48U
+#define RECORD_STATE_ENTRY 24U
+#define RECORD_REDELIVERED (1ULL << 63)
+
+struct record_command {
+    uint64_t incarnation;
+    uint64_t epoch;
+    uint64_t sequence;
+    uint64_t transaction;
+};
+
+/* What a body record says; pointers borrow from it. */
+struct record_body {
+    uint32_t image_len;
+    uint16_t names_len;
+    uint8_t flags; /* MESSAGE_ONE_FRAME, MESSAGE_CHAINED */
+    uint64_t body_bytes;
+    uint32_t chunk_count;
+    const uint8_t *chunk_ids; /* big-endian */
+    const uint8_t *image;
+};
+
+static inline void record_command_write(struct writer *w, const struct record_command *command)
+{
+    writer_u64(w, command->incarnation);
+    writer_u64(w, command->epoch);
+    writer_u64(w, command->sequence);
+    writer_u64(w, command->transaction);
+}
+
+static inline struct record_command record_command_read(struct cursor *in)
+{
+    struct record_command command;
+    command.incarnation = cursor_u64(in);
+    command.epoch = cursor_u64(in);
+    command.sequence = cursor_u64(in);
+    command.transaction = cursor_u64(in);
+    return command;
+}
+
+/* Octets of the body of `message`. */
+uint32_t record_body_size(const struct message *message);
+/* The chunks of a chained one are logged already: message->shared has their identities. */
+void record_body_write(struct writer *w, const struct message *message);
+/* The rest of `in` is a body. ERR_CORRUPT: it is not well-formed, or the image is none. */
+MUST_CHECK int record_body_read(struct cursor *in, struct record_body *out);
+
+#endif

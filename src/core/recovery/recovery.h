@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Recovery: what the records of a checkpoint and of the log behind it add up to. */
+#ifndef TOKKI_CORE_RECOVERY_RECOVERY_H
+#define TOKKI_CORE_RECOVERY_RECOVERY_H
+
+#include "core/catalog/catalog.h"
+#include "core/record.h"
+#include "storage/log.h"
+
+/* A message that is there. */
+struct recovered_entry {
+    uint64_t position;
+    uint64_t expires_ms; /* wall clock; 0 = never */
+    uint64_t body;       /* identity of the record that holds it */
+    bool is_redelivered;
+    bool is_gone;
+};
+
+/* One incarnation, known by number alone: whether the catalog still has it is seen at the end. */
+struct recovered_queue {
+    uint64_t incarnation;
+    uint64_t epoch;
+    uint64_t sequence;               /* of its last command */
+    uint64_t tail;                   /* the next position */
+    uint64_t delivered;              /* positions below may have been delivered */
+    struct recovered_entry *entries; /* by position; some may be gone */
+    size_t count;
+    size_t capacity;
+    size_t gone;
+};
+
+struct transaction_undo;
+
+/* Owner: who recovers. Thread: one. Freed by: recovery_free. */
+struct recovery {
+    struct reclaim *reclaim;
+    struct catalog *catalog;         /* of durable things only; no placement */
+    uint64_t catalog_from;           /* catalog records below are in the checkpoint */
+    struct recovered_queue **queues; /* hash table by incarnation */
+    size_t queue_count;
+    size_t queue_capacity;         /* power of two */
+    struct transaction_undo *open; /* transactions without a commit record so far */
+    uint64_t last_transaction;
+    uint64_t last_incarnation;
+    char reason[128]; /* why the last record was refused */
+};
+
+void recovery_init(struct recovery *recovery);
+void recovery_free(struct recovery *recovery);
+
+/* A log_replay_fn, `context` is the recovery. ERR_CORRUPT (and `reason`): a record that cannot be, one of an
+ * unknown kind or version, or a gap in the commands of a queue. */
+int recovery_record(void *context, uint64_t id, const struct record_header *header,
+                    const uint8_t *payload);
+
+/* All records are in: what belongs to transactions that were not committed is undone. */
+void recovery_finish(struct recovery *recovery);
+
+/* The queue of this incarnation, NULL when no record was about it. */
+struct recovered_queue *recovery_find(const struct recovery *recovery, uint64_t incarnation);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the option --data-dir to an open log. */
+#include "main/store.h"
+
+#include "base/bug.h"
+#include "base/err.h"
+#include "storage/disk_lossy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+/* Log written between checkpoints: a start replays at most about twice as much. */
+#define CHECKPOINT_BYTES (256ULL * 1024 * 1024)
+
+void store_complain(const struct options *options, const struct log_error *error, int code)
+{
+    fprintf(stderr, "tokkimq: data directory '%s'%s%s", options->data_dir,
+            error->file[0] ? ", file " : "", error->file);
+    if (error->offset > 0)
+        fprintf(stderr, ", offset %llu", (unsigned long long)error->offset);
+    fprintf(stderr, ": %s\n", error->reason[0] ? error->reason : err_text(code));
+    if (code == ERR_CORRUPT)
+        fprintf(stderr, "tokkimq: nothing was changed. Start with --recover to keep everything "
+                        "readable; what is dropped is written to a report there\n");
+}
+
+static int make_directory(const char *path)
+{
+    if (mkdir(path, 0750) == 0 || errno == EEXIST)
+        return 0;
+    return -errno;
+}
+
+#ifdef TOKKI_FAULTS
+/* Test builds: TOKKI_LOSSY_DISK=SEED[:N] keeps what is not synced in memory, and ends the process in the
+ * middle of the N-th call that changes something, with any part of it on the disk. */
+static int add_faults(struct disk **disk)
+{
+    const char *text = getenv("TOKKI_LOSSY_DISK");
+    char *end = NULL;
+    uint64_t seed;
+    int rc;
+
+    if (!text)
+        return 0;
+    seed = strtoull(text, &end, 10);
+    rc = disk_lossy_new(*disk, seed, disk);
+    if (rc == 0 && *end == ':')
+        disk_lossy_cut_after(*disk, strtoull(end + 1, NULL, 10));
+    return rc;
+}
+#else
+static int add_faults(struct disk **disk)
+{
+    (void)disk;
+    return 0;
+}
+#endif
+
+static int open_disk(const struct options *options, struct disk **disk)
+{
+    int rc = make_directory(options->data_dir);
+
+    if (rc == 0)
+        rc = disk_open_directory(options->data_dir, disk);
+    if (rc == 0)
+        rc = add_faults(disk);
+    if (rc != 0)
+        fprintf(stderr, "tokkimq: cannot open the data directory '%s': %s\n", options->data_dir,
+                err_text(rc));
+    return rc;
+}
+
+int store_open(const struct options *options, uint16_t streams, struct log **out)
+{
+    struct log_settings settings = {
+        .segment_bytes = options->segment_bytes,
+        .checkpoint_bytes = MIN(CHECKPOINT_BYTES, 4 * options->segment_bytes),
+        .streams = streams,
+        .is_threaded = true,
+        .recovers = options->recovers,
+    };
+    struct log_error error = {0};
+    struct disk *disk = NULL;
+    int rc = open_disk(options, &disk);
+
+    if (rc != 0)
+        return rc;
+    BUG_ON(getrandom(&settings.seed, sizeof settings.seed, 0) != sizeof settings.seed, "getrandom");
+    rc = log_open(disk, &settings, out, &error);
+    if (rc != 0)
+        store_complain(options, &error, rc);
+    return rc;
+}

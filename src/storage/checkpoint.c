@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checkpoints: gathered by the shards, written as one file by the helper, then segments are let go. */
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "storage/log_internal.h"
+
+#include "base/cursor.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLACE_BYTES 24U
+/* Payload of one frame. */
+#define FRAME_BYTES LOG_PART_BYTES
+
+void checkpoint_name(uint64_t number, char name[DISK_NAME_MAX])
+{
+    snprintf(name, DISK_NAME_MAX, "checkpoint-%016llx", (unsigned long long)number);
+}
+
+/* ---- gathering ---- */
+
+uint8_t *log_gather_record(struct log_gather *gather, uint8_t kind, uint8_t version,
+                           uint32_t octets)
+{
+    uint32_t whole = format_round_up(RECORD_HEADER_BYTES + octets, RECORD_ALIGN);
+    struct record_header header = {.octets = octets, .kind = kind, .version = version};
+    struct log_part *part = gather->last;
+    uint8_t *at;
+
+    BUG_ON(whole > FRAME_BYTES, "record of %u octets", octets);
+    if (!part || part->used + whole > FRAME_BYTES) {
+        part = part_new(FRAME_BYTES);
+        if (gather->last)
+            gather->last->next = part;
+        else
+            gather->first = part;
+        gather->last = part;
+    }
+    at = part->data + part->used;
+    record_header_write(&header, at);
+    memset(at + RECORD_HEADER_BYTES, 0, whole - RECORD_HEADER_BYTES);
+    part->used += whole;
+    return at + RECORD_HEADER_BYTES;
+}
+
+static void add_live(struct log_gather *gather, uint64_t part)
+{
+    /* Messages of one part mostly stand side by side in their queue. */
+    if (gather->live_count > 0 && gather->live[gather->live_count - 1] == part)
+        return;
+    if (gather->live_count == gather->live_capacity) {
+        gather->live_capacity = MAX(gather->live_capacity * 2, (size_t)256);
+        gather->live = mem_resize(gather->live, gather->live_capacity * sizeof *gather->live);
+    }
+    gather->live[gather->live_count++] = part;
+}
+
+void log_gather_live(struct log_gather *gather, uint64_t id)
+{
+    add_live(gather, record_id_part(id));
+}
+
+void log_gather_free(struct log_gather *gather)
+{
+    while (gather->first) {
+        struct log_part *part = gather->first;
+        gather->first = part->next;
+        mem_free(part);
+    }
+    mem_free(gather->live);
+    *gather = (struct log_gather){0};
+}
+
+/* ---- life of one ---- */
+
+struct log_checkpoint *log_checkpoint_begin(struct log *log)
+{
+    struct log_checkpoint *checkpoint = mem_alloc_zero(sizeof *checkpoint);
+
+    checkpoint->log = log;
+    pthread_mutex_lock(&log->mutex);
+    BUG_ON(log->is_checkpointing, "a second checkpoint at a time");
+    log->is_checkpointing = true;
+    log->is_checkpoint_due = false;
+    log->since_checkpoint = 0;
+    checkpoint->replay = log->position;
+    pthread_mutex_unlock(&log->mutex);
+    return checkpoint;
+}
+
+void log_checkpoint_add(struct log_checkpoint *checkpoint, struct log_gather *gather,
+                        uint16_t stream, lsn_t upto)
+{
+    struct log_gather *all = &checkpoint->all;
+
+    if (gather->first) {
+        if (all->last)
+            all->last->next = gather->first;
+        else
+            all->first = gather->first;
+        all->last = gather->last;
+        gather->first = NULL;
+    }
+    for (size_t i = 0; i < gather->live_count; i++)
+        add_live(all, gather->live[i]);
+    log_gather_free(gather);
+    checkpoint->marks =
+        mem_resize(checkpoint->marks, (checkpoint->mark_count + 1) * sizeof *checkpoint->marks);
+    checkpoint->marks[checkpoint->mark_count++] = (struct stream_mark){stream, upto};
+}
+
+void checkpoint_free(struct log_checkpoint *checkpoint)
+{
+    log_gather_free(&checkpoint->all);
+    mem_free(checkpoint->marks);
+    mem_free(checkpoint);
+}
+
+bool checkpoint_is_durable(const struct log_checkpoint *checkpoint)
+{
+    for (size_t i = 0; i < checkpoint->mark_count; i++) {
+        const struct stream_mark *mark = &checkpoint->marks[i];
+        if (log_durable(&checkpoint->log->streams[mark->stream]) < mark->upto)
+            return false;
+    }
+    return true;
+}
+
+void log_checkpoint_cancel(struct log_checkpoint *checkpoint)
+{
+    struct log *log = checkpoint->log;
+
+    checkpoint_free(checkpoint);
+    pthread_mutex_lock(&log->mutex);
+    log->is_checkpointing = false;
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+void log_checkpoint_finish(struct log_checkpoint *checkpoint, bool is_clean)
+{
+    struct log *log = checkpoint->log;
+
+    checkpoint->is_clean = is_clean;
+    pthread_mutex_lock(&log->mutex);
+    log->pending = checkpoint;
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+/* ---- writing ---- */
+
+struct frame_writer {
+    struct disk_file *file;
+    uint8_t *buffer; /* aligned: header, payload, padding */
+    uint64_t at;
+    uint64_t checkpoint;
+    uint32_t index;
+};
+
+static uint8_t *frame_payload(struct frame_writer *to)
+{
+    return to->buffer + FRAME_HEADER_BYTES;
+}
+
+static int frame_put(struct frame_writer *to, enum frame_kind kind, uint32_t octets)
+{
+    uint32_t whole = format_round_up(FRAME_HEADER_BYTES + octets, FORMAT_BLOCK);
+    struct frame_header header = {to->checkpoint, to->index++, octets, kind};
+    int rc;
+
+    memset(frame_payload(to) + octets, 0, whole - FRAME_HEADER_BYTES - octets);
+    frame_header_write(&header, to->buffer);
+    rc = disk_write(to->file, to->buffer, whole, to->at);
+    to->at += whole;
+    return rc;
+}
+
+static int put_head(struct frame_writer *to, const struct log_checkpoint *checkpoint)
+{
+    const struct log *log = checkpoint->log;
+    struct writer w = writer_of(frame_payload(to), FRAME_BYTES);
+
+    writer_u32(&w, FORMAT_VERSION);
+    writer_u32(&w, checkpoint->is_clean);
+    writer_u64(&w, log->directory_id);
+    writer_u64(&w, checkpoint->replay.segment);
+    writer_u64(&w, checkpoint->replay.offset);
+    writer_u64(&w, checkpoint->replay.sequence);
+    writer_u64(&w, atomic_load(&log->next_part));
+    writer_u64(&w, clock_read_ns(CLOCK_REALTIME) / 1000000U);
+    return frame_put(to, FRAME_HEAD, (uint32_t)writer_len(&w));
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left;
+    uint64_t b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static void sort_live(struct log_gather *all)
+{
+    size_t kept = 0;
+
+    if (all->live_count > 0)
+        qsort(all->live, all->live_count, sizeof *all->live, compare_numbers);
+    for (size_t i = 0; i < all->live_count; i++)
+        if (kept == 0 || all->live[kept - 1] != all->live[i])
+            all->live[kept++] = all->live[i];
+    all->live_count = kept;
+}
+
+static bool is_needed(const struct log_checkpoint *checkpoint, const struct segment *segment,
+                      const struct part_place *place)
+{
+    const struct log_gather *all = &checkpoint->all;
+
+    if (segment->header.number == checkpoint->replay.segment &&
+        place->offset >= checkpoint->replay.offset)
+        return false; /* replay sees it */
+    return all->live_count > 0 &&
+           bsearch(&place->number, all->live, all->live_count, sizeof *all->live, compare_numbers);
+}
+
+/* Where the live parts before the replay are; the list is copied under the mutex and written outside. */
+static struct writer collect_places(const struct log_checkpoint *checkpoint)
+{
+    struct log *log = checkpoint->log;
+    size_t capacity = (checkpoint->all.live_count + 1) * PLACE_BYTES;
+    struct writer w = writer_of(mem_alloc(capacity), capacity);
+
+    pthread_mutex_lock(&log->mutex);
+    for (const struct segment *segment = log->segments; segment; segment = segment->next) {
+        if (segment->header.number > checkpoint->replay.segment)
+            break;
+        for (size_t i = 0; i < segment->part_count; i++) {
+            const struct part_place *place = &segment->parts[i];
+            if (!is_needed(checkpoint, segment, place))
+                continue;
+            writer_u64(&w, place->number);
+            writer_u64(&w, segment->header.number);
+            writer_u32(&w, place->offset);
+            writer_u32(&w, place->octets);
+        }
+    }
+    pthread_mutex_unlock(&log->mutex);
+    BUG_ON(w.failed, "a part lies in two places");
+    return w;
+}
+
+static int put_places(struct frame_writer *to, const struct log_checkpoint *checkpoint)
+{
+    struct writer places = collect_places(checkpoint);
+    size_t left = writer_len(&places);
+    const uint8_t *from = places.start;
+    int rc = 0;
+
+    while (left > 0 && rc == 0) {
+        size_t octets = MIN(left, (size_t)(FRAME_BYTES / PLACE_BYTES * PLACE_BYTES));
+        memcpy(frame_payload(to), from, octets);
+        rc = frame_put(to, FRAME_PARTS, (uint32_t)octets);
+        from += octets;
+        left -= octets;
+    }
+    mem_free(places.start);
+    return rc;
+}
+
+static int put_all(struct frame_writer *to, const struct log_checkpoint *checkpoint)
+{
+    int rc = put_head(to, checkpoint);
+
+    if (rc == 0)
+        rc = put_places(to, checkpoint);
+    for (const struct log_part *part = checkpoint->all.first; part && rc == 0; part = part->next) {
+        memcpy(frame_payload(to), part->data, part->used);
+        rc = frame_put(to, FRAME_RECORDS, part->used);
+    }
+    if (rc == 0)
+        rc = frame_put(to, FRAME_END, 0);
+    return rc;
+}
+
+static int write_file(const struct log_checkpoint *checkpoint, uint64_t number)
+{
+    struct log *log = checkpoint->log;
+    struct frame_writer to = {.checkpoint = number};
+    int rc = disk_open(log->disk, CHECKPOINT_NEW, DISK_CREATE | DISK_DIRECT, &to.file);
+
+    if (rc != 0)
+        return rc;
+    to.buffer = mem_alloc_aligned(DISK_ALIGN, FRAME_BYTES + FORMAT_BLOCK);
+    rc = disk_truncate(to.file, 0);
+    if (rc == 0)
+        rc = put_all(&to, checkpoint);
+    if (rc == 0)
+        rc = disk_sync(to.file);
+    mem_free(to.buffer);
+    disk_close(to.file);
+    return rc;
+}
+
+/* Its name makes it the newest; from then on the older file and the segments before are not needed. */
+static int publish(struct log *log, uint64_t number)
+{
+    char name[DISK_NAME_MAX];
+    int rc;
+
+    checkpoint_name(number, name);
+    rc = disk_rename(log->disk, CHECKPOINT_NEW, name);
+    if (rc == 0)
+        rc = disk_sync_dir(log->disk);
+    if (rc != 0)
+        return rc;
+    if (log->checkpoint != 0) {
+        checkpoint_name(log->checkpoint, name);
+        if (disk_unlink(log->disk, name) != 0)
+            log_warn("cannot remove the checkpoint before the last", "file=%s", name);
+    }
+    log->checkpoint = number;
+    return 0;
+}
+
+int checkpoint_write(struct log_checkpoint *checkpoint)
+{
+    struct log *log = checkpoint->log;
+    uint64_t number = log->checkpoint + 1;
+    int rc = atomic_load(&log->failure);
+
+    if (rc != 0)
+        return rc;
+    sort_live(&checkpoint->all);
+    rc = write_file(checkpoint, number);
+    if (rc == 0)
+        rc = publish(log, number);
+    if (rc != 0)
+        return rc;
+    segments_recycle(log, checkpoint->replay.segment, checkpoint->all.live,
+                     checkpoint->all.live_count);
+    log_debug("checkpoint written", "number=%llu segment=%llu offset=%llu live_parts=%zu",
+              (unsigned long long)number, (unsigned long long)checkpoint->replay.segment,
+              (unsigned long long)checkpoint->replay.offset, checkpoint->all.live_count);
+    return 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's log: records in, group commit, replay, checkpoints. FORMAT.md has layouts and invariants. */
+#ifndef TOKKI_STORAGE_LOG_H
+#define TOKKI_STORAGE_LOG_H
+
+#include "storage/disk.h"
+#include "storage/format.h"
+
+#include <stdatomic.h>
+
+struct log;
+struct log_part;
+
+/* A log sequence number: the number of a part. 0 is always durable. Numbers of one stream rise, and each
+ * stream's records become durable in their order, so it is compared with that stream's log_durable. */
+typedef uint64_t lsn_t;
+
+/* Octets of records in a part; less where segments are small. */
+#define LOG_PART_BYTES (1024U * 1024U)
+/* The smallest segment, for tests; a record is at most a quarter of a segment. */
+#define LOG_SEGMENT_MIN (64U * 1024U)
+
+/* Called on the log's threads. */
+struct log_events {
+    void *context;
+    /* More of this stream is durable. */
+    void (*durable)(void *context, uint16_t stream);
+    /* The log cannot keep its promise any more: nothing becomes durable from now on. */
+    void (*failed)(void *context, int error);
+    /* There is (no) room to prepare the next segment. */
+    void (*space)(void *context, bool is_low);
+    /* So much was written since the last checkpoint that the next is due. */
+    void (*checkpoint_due)(void *context);
+};
+
+struct log_settings {
+    uint64_t segment_bytes;    /* multiple of FORMAT_BLOCK */
+    uint64_t checkpoint_bytes; /* log written between checkpoints */
+    uint16_t streams;
+    bool is_threaded; /* false: log_step does the work, for tests that must repeat */
+    bool recovers;    /* go on after damage, with a report */
+    uint64_t seed;    /* of salts; random */
+    struct log_events events;
+};
+
+/* What kept a log from being opened. */
+struct log_error {
+    char file[DISK_NAME_MAX];
+    uint64_t offset;
+    char reason[192];
+};
+
+/* ---- streams: a shard's way in ---- */
+
+/* Owner: the log. Thread: the shard that stages into it, but for the atomics. */
+struct log_stream {
+    struct log *log;
+    struct log_part *open; /* being filled; NULL when nothing is staged */
+    struct log_part *spare;
+    uint32_t spare_count;
+    uint16_t id;
+    lsn_t last; /* the newest part that got a record */
+    _Atomic(struct log_part *) returned;
+    CACHE_ALIGNED _Atomic uint64_t durable;
+    _Atomic uint64_t octets_under_way; /* submitted, not durable yet */
+};
+
+struct log_stream *log_stream(struct log *log, uint16_t id);
+
+/* The most octets that one record may have. Any thread. */
+uint32_t log_record_max(const struct log *log);
+
+/* Room for a record of `octets` (<= log_record_max), to be filled before the next call; `*id` is its
+ * identity. Staged until log_submit. */
+__attribute__((returns_nonnull)) uint8_t *log_append(struct log_stream *stream, uint8_t kind,
+                                                     uint8_t version, uint32_t octets,
+                                                     uint64_t *id);
+/* The identity that the next record will have or precede: all records staged so far are below. */
+uint64_t log_next_id(struct log_stream *stream);
+/* Octets staged and not submitted. */
+uint32_t log_staged(const struct log_stream *stream);
+/* Hand over what is staged: written with the next batch. What another thread stages after it has seen an
+ * effect of this (through any synchronisation) comes behind it in the log. */
+void log_submit(struct log_stream *stream);
+
+/* Everything of the stream up to here is durable. Any thread. */
+static inline lsn_t log_durable(const struct log_stream *stream)
+{
+    return atomic_load_explicit(&stream->durable, memory_order_seq_cst);
+}
+
+/* Octets of this stream that wait for the disk. */
+static inline uint64_t log_under_way(const struct log_stream *stream)
+{
+    return atomic_load_explicit(&stream->octets_under_way, memory_order_relaxed);
+}
+
+/* ---- life ---- */
+
+/* Take `disk` (owned from now on, also on error) as the data directory: lock, version, newest
+ * checkpoint. ERR_IN_USE: another broker has it. ERR_REFUSED: of a newer format. ERR_CORRUPT: damaged;
+ * else -errno. `*error` says where and why. */
+MUST_CHECK int log_open(struct disk *disk, const struct log_settings *settings, struct log **out,
+                        struct log_error *error);
+
+/* One record of the checkpoint (id 0) or of the log. Not 0 ends the replay. */
+typedef int (*log_replay_fn)(void *context, uint64_t id, const struct record_header *header,
+                             const uint8_t *payload);
+
+/* Read the newest checkpoint and then the log behind it, in order. Errors as log_open. */
+MUST_CHECK int log_replay(struct log *log, log_replay_fn fn, void *context,
+                          struct log_error *error);
+
+/* The record `id`, read from the disk after log_replay and before log_start. Borrowed until the next
+ * call. ERR_NOT_FOUND: no such part is known. ERR_CORRUPT: damaged. */
+MUST_CHECK int log_read(struct log *log, uint64_t id, struct record_header *header,
+                        const uint8_t **payload, struct log_error *error);
+
+/* Note something that --recover has dropped; goes to the report and the log. */
+void log_report(struct log *log, const struct log_error *error);
+/* Name of the report file, or NULL when nothing was dropped. */
+const char *log_report_name(const struct log *log);
+
+/* Did the node before stop in good order (the checkpoint is the whole truth)? After log_replay. */
+bool log_was_clean(const struct log *log);
+/* Does it go on after damage? */
+bool log_recovers(const struct log *log);
+/* Is there nothing in the data directory yet? */
+bool log_is_new(const struct log *log);
+
+/* Begin to write behind what was replayed. */
+MUST_CHECK int log_start(struct log *log, struct log_error *error);
+
+/* The error that ended it, or 0. Any thread. */
+int log_failure(struct log *log);
+
+/* Who is told what. Before log_start. */
+void log_set_events(struct log *log, const struct log_events *events);
+
+/* Not threaded: write what was submitted and do what the helper thread would. Returns the log's
+ * failure, or 0. */
+int log_step(struct log *log);
+
+/* Wait until everything submitted is durable and no checkpoint is under way. Returns the log's failure,
+ * or 0. Not on a shard. */
+int log_wait_idle(struct log *log);
+/* Submit what all streams have staged. All their threads have ended. */
+void log_submit_all(struct log *log);
+/* End the threads; what was submitted is written before, if the log has not failed. */
+void log_stop(struct log *log);
+/* After log_stop. Frees the disk. NULL is fine. */
+void log_free(struct log *log);
+
+/* ---- checkpoints ---- */
+
+/* Records of a checkpoint, gathered by one thread. */
+struct log_gather {
+    struct log_part *first;
+    struct log_part *last;
+    uint64_t *live; /* parts that the records refer to, in any order */
+    size_t live_count;
+    size_t live_capacity;
+};
+
+uint8_t *log_gather_record(struct log_gather *gather, uint8_t kind, uint8_t version,
+                           uint32_t octets);
+/* The body in record `id` is still needed. */
+void log_gather_live(struct log_gather *gather, uint64_t id);
+void log_gather_free(struct log_gather *gather);
+
+struct log_checkpoint;
+
+/* Begin one: replay will start at what the log has written now. One at a time. */
+MUST_CHECK struct log_checkpoint *log_checkpoint_begin(struct log *log);
+/* Take what was gathered, which reflects everything that `stream` staged up to `upto`. Any thread, one
+ * at a time. */
+void log_checkpoint_add(struct log_checkpoint *checkpoint, struct log_gather *gather,
+                        uint16_t stream, lsn_t upto);
+/* Give it up. Takes the checkpoint. */
+void log_checkpoint_cancel(struct log_checkpoint *checkpoint);
+/* Write it when all it reflects is durable, and let go of the segments that nobody needs any more.
+ * Threaded: returns at once, the helper thread does it. `is_clean`: nothing follows it. Takes the
+ * checkpoint. */
+void log_checkpoint_finish(struct log_checkpoint *checkpoint, bool is_clean);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the log share. */
+#ifndef TOKKI_STORAGE_LOG_INTERNAL_H
+#define TOKKI_STORAGE_LOG_INTERNAL_H
+
+#include "storage/log.h"
+
+#include <pthread.h>
+
+/* A batch is cut at this, so that the confirms of a burst do not wait for all of it. */
+#define BATCH_BYTES (4U * 1024U * 1024U)
+
+#define FORMAT_FILE "tokkimq.format"
+#define LOCK_FILE "tokkimq.lock"
+
+/* Records under way to the disk, or of a checkpoint. Owner: the stream, then the log, then (returned)
+ * the stream again. */
+struct log_part {
+    struct log_part *next;
+    struct log_stream *stream;
+    uint64_t number;
+    uint32_t used;
+    uint8_t data[] __attribute__((aligned(RECORD_ALIGN)));
+};
+
+/* Where a part lies. */
+struct part_place {
+    uint64_t number;
+    uint32_t offset; /* of its header, in the segment */
+    uint32_t octets; /* of its records */
+};
+
+/* A segment that may hold something needed. Owner: the log. Thread: under log->mutex once threads run. */
+struct segment {
+    struct segment *next; /* the following number */
+    struct segment_header header;
+    uint32_t seed;
+    struct part_place *parts;
+    size_t part_count;
+    size_t part_capacity;
+};
+
+/* Where a batch begins. */
+struct log_position {
+    uint64_t segment; /* 0: nothing was ever written */
+    uint64_t offset;
+    uint64_t sequence;
+};
+
+struct stream_mark {
+    uint16_t stream;
+    lsn_t upto;
+};
+
+/* Owner: who gathers, then the log. */
+struct log_checkpoint {
+    struct log *log;
+    struct log_position replay;
+    struct log_gather all;
+    struct stream_mark *marks;
+    size_t mark_count;
+    bool is_clean;
+};
+
+/* Reading one segment from its beginning, as far as needed. */
+struct segment_reader {
+    struct disk_file *file;
+    uint64_t number; /* 0: none is open */
+    uint64_t size;
+    uint64_t loaded;
+    uint64_t checked; /* part whose checksum was right the last time */
+    uint64_t capacity;
+    uint8_t *data;
+};
+
+/* Owner: the node. Threads: `writer` writes batches, `helper` prepares segments and writes checkpoints;
+ * with is_threaded false both are the caller of log_step. */
+struct log {
+    struct disk *disk;
+    struct log_settings settings;
+    uint64_t directory_id;
+    uint32_t part_bytes;
+    struct log_stream *streams;
+    bool is_new;
+    bool was_clean;
+
+    /* Any thread. */
+    _Atomic uint64_t next_part;
+    _Atomic(struct log_part *) submitted; /* newest first */
+    _Atomic bool is_sleeping;             /* the writer */
+    _Atomic bool is_stopping;
+    _Atomic int failure;
+    pthread_mutex_t wake_mutex;
+    pthread_cond_t wake;
+
+    /* The writer's. */
+    struct log_part *first; /* taken, not written yet, oldest first */
+    struct log_part *last;
+    struct disk_file *file; /* of the last segment */
+    struct segment *current;
+    uint8_t *buffer;
+    uint64_t salt_state;
+    bool is_sealed; /* nothing durable is at the very end of the log */
+
+    /* Under the mutex. */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct segment *segments;     /* oldest first */
+    struct log_position position; /* of the next batch */
+    uint64_t since_checkpoint;    /* octets */
+    bool is_checkpoint_due;       /* told, and not begun yet */
+    bool wants_spare;
+    bool is_space_low;
+    uint64_t spares[2]; /* numbers of prepared files */
+    uint32_t spare_count;
+    uint64_t last_spare; /* number given out */
+    uint64_t checkpoint; /* number of the newest file, 0 when there is none */
+    bool is_checkpointing;
+    struct log_checkpoint *pending; /* for the helper */
+    bool is_idle;                   /* the writer has nothing */
+
+    /* Replay. */
+    struct log_position replay;
+    struct segment_reader reader;
+    struct part_index *index;
+    char report_name[DISK_NAME_MAX];
+    struct disk_file *report;
+    uint64_t report_end;
+
+    pthread_t writer;
+    pthread_t helper;
+    bool has_threads;
+};
+
+/* Names of files. */
+void segment_name(uint64_t number, char name[DISK_NAME_MAX]);
+void spare_name(uint64_t number, char name[DISK_NAME_MAX]);
+void checkpoint_name(uint64_t number, char name[DISK_NAME_MAX]);
+#define CHECKPOINT_NEW "checkpoint.new"
+#define SPARE_NEW "spare.new"
+
+/* Fill *error and return `code`. */
+__attribute__((format(printf, 5, 6))) int log_error_set(struct log_error *error, int code,
+                                                        const char *file, uint64_t offset,
+                                                        const char *format, ...);
+
+/* part.c */
+struct log_part *part_new(uint32_t capacity);
+void stream_init(struct log_stream *stream, struct log *log, uint16_t id);
+void stream_fini(struct log_stream *stream);
+/* The writer is done with it. */
+void part_return(struct log_part *part);
+
+/* segment.c */
+struct segment *segment_add(struct log *log, const struct segment_header *header);
+void segment_add_part(struct segment *segment, const struct part_place *place);
+struct segment *segment_find(const struct log *log, uint64_t number);
+void segment_free(struct segment *segment);
+/* Begin the segment behind the current one. Thread: the writer's. */
+MUST_CHECK int segment_roll(struct log *log);
+/* Make a file ready to become a segment: the helper's job. */
+MUST_CHECK int segment_prepare(struct log *log);
+/* Let go of segments before `keep_from` that hold none of the sorted `live` parts. */
+void segments_recycle(struct log *log, uint64_t keep_from, const uint64_t *live, size_t count);
+MUST_CHECK int segment_open_first(struct log *log);
+MUST_CHECK int segment_open_last(struct log *log);
+
+/* write.c: one batch of what was taken, or a seal when `seals`. Returns the failure, or 0. */
+int log_write_batch(struct log *log, bool seals);
+/* Take over what was submitted. True when there is something to write. */
+bool log_take_submitted(struct log *log);
+void log_fail(struct log *log, int error, const char *what);
+
+/* checkpoint.c */
+int checkpoint_write(struct log_checkpoint *checkpoint);
+void checkpoint_free(struct log_checkpoint *checkpoint);
+bool checkpoint_is_durable(const struct log_checkpoint *checkpoint);
+/* checkpoint_read.c: fills log->replay, next_part and places, and calls fn with each record. */
+MUST_CHECK int checkpoint_read(struct log *log, log_replay_fn fn, void *context,
+                               struct log_error *error);
+
+/* segment_reader.c */
+MUST_CHECK int segment_reader_open(struct segment_reader *reader, struct log *log, uint64_t number);
+/* At least the octets up to `end`, when the file has them. */
+MUST_CHECK int segment_reader_load(struct segment_reader *reader, uint64_t end);
+void segment_reader_close(struct segment_reader *reader);
+
+/* Walk the records of a part; `id` of the first is record_id(part, 0). */
+MUST_CHECK int part_walk(uint64_t number, const uint8_t *records, uint32_t octets, log_replay_fn fn,
+                         void *context);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The log's two threads: the writer (batches) and the helper (segments ahead, checkpoints). */
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "storage/log_internal.h"
+
+#include <errno.h>
+
+/* After this long without a batch the log is sealed by an empty one: what lies before a valid batch is
+ * known to have been whole, so later damage to it is not taken for a torn end. */
+#define SEAL_AFTER_MS 500
+/* How often a full disk is tried again. */
+#define SPACE_RETRY_MS 500
+
+static struct timespec in_ms(uint64_t ms)
+{
+    uint64_t ns = clock_mono_ns() + ms * 1000000U;
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000U),
+                             .tv_nsec = (long)(ns % 1000000000U)};
+}
+
+static void set_idle(struct log *log, bool is_idle)
+{
+    pthread_mutex_lock(&log->mutex);
+    log->is_idle = is_idle;
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+/* Until something is submitted, the node stops, or the seal is due; the last returns false. The flag goes
+ * up before the last look, a submitter pushes before it looks at the flag: one sees the other. */
+static bool sleep_until_submitted(struct log *log)
+{
+    struct timespec until = in_ms(SEAL_AFTER_MS);
+    int rc = 0;
+
+    set_idle(log, true);
+    pthread_mutex_lock(&log->wake_mutex);
+    atomic_store_explicit(&log->is_sleeping, true, memory_order_seq_cst);
+    while (rc == 0 && !atomic_load(&log->submitted) && !atomic_load(&log->is_stopping)) {
+        if (log->is_sealed)
+            pthread_cond_wait(&log->wake, &log->wake_mutex);
+        else
+            rc = pthread_cond_timedwait(&log->wake, &log->wake_mutex, &until);
+    }
+    atomic_store_explicit(&log->is_sleeping, false, memory_order_seq_cst);
+    pthread_mutex_unlock(&log->wake_mutex);
+    return rc != ETIMEDOUT;
+}
+
+static void *writer_main(void *arg)
+{
+    struct log *log = arg;
+    bool seals = false;
+
+    for (;;) {
+        if (log_take_submitted(log) || seals) {
+            set_idle(log, false);
+            if (log_write_batch(log, seals) != 0)
+                break;
+            seals = false;
+            continue;
+        }
+        if (atomic_load(&log->is_stopping))
+            break;
+        seals = !sleep_until_submitted(log);
+    }
+    /* A clean stop ends in a seal, too. */
+    if (!log->is_sealed && atomic_load(&log->failure) == 0)
+        (void)log_write_batch(log, true);
+    set_idle(log, true);
+    return NULL;
+}
+
+/* ---- the helper ---- */
+
+static void set_space(struct log *log, bool is_low, int error)
+{
+    const struct log_events *events = &log->settings.events;
+    bool changed;
+
+    pthread_mutex_lock(&log->mutex);
+    changed = log->is_space_low != is_low;
+    log->is_space_low = is_low;
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+    if (!changed)
+        return;
+    if (is_low)
+        log_warn(
+            "cannot prepare the next segment of the log: publishers are blocked until it works",
+            "error='%s'", err_text(error));
+    else
+        log_warn("the next segment of the log is prepared again", "%s", "");
+    if (events->space)
+        events->space(events->context, is_low);
+}
+
+static void prepare_one(struct log *log)
+{
+    int rc = segment_prepare(log);
+    struct timespec until = in_ms(SPACE_RETRY_MS);
+
+    set_space(log, rc != 0, rc);
+    if (rc == 0)
+        return;
+    pthread_mutex_lock(&log->mutex);
+    if (!atomic_load(&log->is_stopping))
+        (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
+{
+    int rc = checkpoint_write(checkpoint);
+
+    if (rc != 0)
+        log_warn("cannot write a checkpoint; the one before stays", "error='%s'", err_text(rc));
+    checkpoint_free(checkpoint);
+    pthread_mutex_lock(&log->mutex);
+    log->is_checkpointing = false;
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+enum helper_job { HELPER_STOP, HELPER_PREPARE, HELPER_CHECKPOINT };
+
+/* A stop does not overtake a checkpoint that can be written; a log that failed writes none. */
+static enum helper_job next_job(struct log *log, struct log_checkpoint **checkpoint)
+{
+    enum helper_job job = HELPER_STOP;
+    bool found = false;
+
+    pthread_mutex_lock(&log->mutex);
+    while (!found) {
+        found = true;
+        *checkpoint = log->pending;
+        if (log->wants_spare && log->spare_count == 0 && atomic_load(&log->failure) == 0 &&
+            !(atomic_load(&log->is_stopping) && log->is_space_low)) {
+            job = HELPER_PREPARE;
+        } else if (*checkpoint &&
+                   (checkpoint_is_durable(*checkpoint) || atomic_load(&log->failure) != 0)) {
+            log->pending = NULL;
+            job = HELPER_CHECKPOINT;
+        } else if (!atomic_load(&log->is_stopping)) {
+            found = false;
+            pthread_cond_wait(&log->changed, &log->mutex);
+        }
+    }
+    pthread_mutex_unlock(&log->mutex);
+    return job;
+}
+
+static void *helper_main(void *arg)
+{
+    struct log *log = arg;
+    struct log_checkpoint *checkpoint;
+
+    for (;;) {
+        switch (next_job(log, &checkpoint)) {
+        case HELPER_PREPARE:
+            prepare_one(log);
+            break;
+        case HELPER_CHECKPOINT:
+            write_checkpoint(log, checkpoint);
+            break;
+        case HELPER_STOP:
+            return NULL;
+        }
+    }
+}
+
+/* ---- life ---- */
+
+static int start_threads(struct log *log)
+{
+    int rc = pthread_create(&log->writer, NULL, writer_main, log);
+
+    if (rc != 0)
+        return -rc;
+    rc = pthread_create(&log->helper, NULL, helper_main, log);
+    log->has_threads = rc == 0;
+    if (rc != 0) {
+        atomic_store(&log->is_stopping, true);
+        pthread_join(log->writer, NULL);
+    }
+    return -rc;
+}
+
+int log_start(struct log *log, struct log_error *error)
+{
+    int rc = log->position.segment == 0 ? segment_open_first(log) : segment_open_last(log);
+
+    if (rc != 0)
+        return log_error_set(error, rc, "", 0, "cannot open a segment to write to: %s",
+                             err_text(rc));
+    if (!log->settings.is_threaded)
+        return 0;
+    rc = start_threads(log);
+    return rc == 0 ? 0 : log_error_set(error, rc, "", 0, "cannot start threads: %s", err_text(rc));
+}
+
+int log_step(struct log *log)
+{
+    BUG_ON(log->has_threads, "the log has threads for this");
+    while (log_take_submitted(log))
+        if (log_write_batch(log, false) != 0)
+            return atomic_load(&log->failure);
+    if (log->pending && checkpoint_is_durable(log->pending)) {
+        struct log_checkpoint *checkpoint = log->pending;
+        log->pending = NULL;
+        write_checkpoint(log, checkpoint);
+    }
+    return atomic_load(&log->failure);
+}
+
+int log_wait_idle(struct log *log)
+{
+    if (!log->has_threads)
+        return log_step(log);
+    pthread_mutex_lock(&log->mutex);
+    while (atomic_load(&log->failure) == 0 &&
+           (!log->is_idle || atomic_load(&log->submitted) || log->is_checkpointing)) {
+        struct timespec until = in_ms(10);
+        (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
+    }
+    pthread_mutex_unlock(&log->mutex);
+    return atomic_load(&log->failure);
+}
+
+void log_stop(struct log *log)
+{
+    if (!log->has_threads)
+        return;
+    atomic_store(&log->is_stopping, true);
+    pthread_mutex_lock(&log->wake_mutex);
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->wake_mutex);
+    pthread_mutex_lock(&log->mutex);
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+    pthread_join(log->writer, NULL);
+    pthread_mutex_lock(&log->mutex);
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+    pthread_join(log->helper, NULL);
+    log->has_threads = false;
+}

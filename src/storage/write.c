@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Group commit: everything that was submitted becomes one batch, one write, one sync. */
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "storage/log_internal.h"
+
+#include <string.h>
+
+void log_fail(struct log *log, int error, const char *what)
+{
+    int none = 0;
+    char name[DISK_NAME_MAX];
+
+    if (!atomic_compare_exchange_strong(&log->failure, &none, error))
+        return;
+    segment_name(log->position.segment, name);
+    log_error("the log has failed: nothing is confirmed from now on, the node stops",
+              "what='%s' file=%s offset=%llu error='%s'", what, name,
+              (unsigned long long)log->position.offset, err_text(error));
+    pthread_mutex_lock(&log->mutex);
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+    if (log->settings.events.failed)
+        log->settings.events.failed(log->settings.events.context, error);
+}
+
+bool log_take_submitted(struct log *log)
+{
+    /* Acquire: the records behind the pointers. */
+    struct log_part *newest = atomic_exchange_explicit(&log->submitted, NULL, memory_order_seq_cst);
+    struct log_part *oldest = NULL;
+    struct log_part *last = newest;
+
+    while (newest) {
+        struct log_part *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    if (oldest) {
+        if (log->last)
+            log->last->next = oldest;
+        else
+            log->first = oldest;
+        log->last = last;
+    }
+    return log->first != NULL;
+}
+
+/* ---- one batch ---- */
+
+struct batch {
+    struct log_part *end; /* the first part that is not in it */
+    uint32_t parts;
+    uint32_t octets; /* behind the batch header */
+    uint32_t whole;  /* with header and padding */
+};
+
+static uint32_t part_room(const struct log_part *part)
+{
+    return PART_HEADER_BYTES + part->used;
+}
+
+static struct batch choose(const struct log *log)
+{
+    uint64_t limit = MIN((uint64_t)BATCH_BYTES,
+                         log->settings.segment_bytes - SEGMENT_HEADER_BYTES - BATCH_HEADER_BYTES);
+    struct batch batch = {.end = log->first};
+
+    while (batch.end && batch.octets + part_room(batch.end) <= limit) {
+        batch.octets += part_room(batch.end);
+        batch.parts++;
+        batch.end = batch.end->next;
+    }
+    batch.whole = format_round_up(BATCH_HEADER_BYTES + batch.octets, FORMAT_BLOCK);
+    return batch;
+}
+
+static void fill(struct log *log, const struct batch *batch)
+{
+    uint32_t seed = log->current->seed;
+    uint32_t at = BATCH_HEADER_BYTES;
+    struct batch_header header = {
+        .segment = log->position.segment,
+        .sequence = log->position.sequence,
+        .wall_ms = clock_read_ns(CLOCK_REALTIME) / 1000000U,
+        .octets = batch->octets,
+        .parts = batch->parts,
+    };
+
+    batch_header_write(&header, seed, log->buffer);
+    for (const struct log_part *part = log->first; part != batch->end; part = part->next) {
+        struct part_header part_header = {part->number, part->used, part->stream->id};
+        memcpy(log->buffer + at + PART_HEADER_BYTES, part->data, part->used);
+        part_header_write(&part_header, seed, log->buffer + at);
+        at += part_room(part);
+    }
+    memset(log->buffer + at, 0, batch->whole - at);
+}
+
+/* After the sync: where the parts are, and where the next batch begins. */
+static void note_places(struct log *log, const struct batch *batch)
+{
+    uint32_t at = BATCH_HEADER_BYTES;
+
+    pthread_mutex_lock(&log->mutex);
+    for (const struct log_part *part = log->first; part != batch->end; part = part->next) {
+        struct part_place place = {part->number, (uint32_t)log->position.offset + at, part->used};
+        segment_add_part(log->current, &place);
+        at += part_room(part);
+    }
+    log->position.offset += batch->whole;
+    log->position.sequence++;
+    log->since_checkpoint += batch->whole;
+    if (!log->wants_spare && log->spare_count == 0 &&
+        log->position.offset > log->settings.segment_bytes / 4)
+        log->wants_spare = true;
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+/* Tell the streams, and give the parts back. */
+static void release(struct log *log, const struct batch *batch)
+{
+    const struct log_events *events = &log->settings.events;
+    uint64_t told = 0;
+
+    while (log->first != batch->end) {
+        struct log_part *part = log->first;
+        struct log_stream *stream = part->stream;
+        log->first = part->next;
+        if (!log->first)
+            log->last = NULL;
+        told |= 1ULL << stream->id;
+        atomic_fetch_sub_explicit(&stream->octets_under_way, part->used, memory_order_relaxed);
+        atomic_store_explicit(&stream->durable, part->number, memory_order_seq_cst);
+        part_return(part);
+    }
+    for (; told != 0 && events->durable; told &= told - 1)
+        events->durable(events->context, (uint16_t)__builtin_ctzll(told));
+}
+
+static void ask_for_checkpoint(struct log *log)
+{
+    bool is_due;
+
+    pthread_mutex_lock(&log->mutex);
+    is_due = log->since_checkpoint > log->settings.checkpoint_bytes && !log->is_checkpoint_due &&
+             !log->is_checkpointing;
+    log->is_checkpoint_due |= is_due;
+    pthread_mutex_unlock(&log->mutex);
+    if (is_due && log->settings.events.checkpoint_due)
+        log->settings.events.checkpoint_due(log->settings.events.context);
+}
+
+int log_write_batch(struct log *log, bool seals)
+{
+    struct batch batch = choose(log);
+    const char *what = "begin a segment";
+    int rc = atomic_load(&log->failure);
+
+    if (rc != 0 || (batch.parts == 0 && !seals))
+        return rc;
+    if (log->position.offset + batch.whole > log->settings.segment_bytes)
+        rc = segment_roll(log);
+    if (rc == 0) {
+        fill(log, &batch);
+        what = "write";
+        rc = disk_write(log->file, log->buffer, batch.whole, log->position.offset);
+    }
+    if (rc == 0) {
+        what = "sync";
+        rc = disk_sync(log->file);
+    }
+    if (rc != 0) {
+        /* Never tried again: after a failed sync the kernel may have dropped the pages and call the
+         * next one good. */
+        log_fail(log, rc, what);
+        return rc;
+    }
+    log->is_sealed = batch.parts == 0;
+    note_places(log, &batch);
+    release(log, &batch);
+    ask_for_checkpoint(log);
+    return 0;
+}
