@@ -135,7 +135,7 @@ def without_confirms_before_a_clean_stop(node):
     ch = node.channel()
     for i in range(1000):
         ch.publish("", queue, str(i), PERSISTENT)
-    eq(ch.count(queue), 1000)
+    until(lambda: ch.count(queue) == 1000)
     got = bodies(node.again(), queue)
     eq(got, [str(i) for i in range(1000 if node.way == "restart" else len(got))])
 
