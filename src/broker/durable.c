@@ -83,6 +83,7 @@ void durable_operation(struct broker_shard *broker, struct operation *operation)
     struct durable_waits *waits = &broker->waits;
     lsn_t lsn = operation->lsn;
 
+    broker->stage.is_urgent = true; /* somebody waits */
     /* An operation may wait for a record that is older than the newest wait's. */
     if (waits->count > 0)
         lsn = MAX(lsn, wait_at(waits, waits->count - 1)->lsn);

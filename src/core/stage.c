@@ -32,7 +32,10 @@ static void command(struct stage *stage, struct writer *w, const struct queue_id
         .transaction = stage->transaction,
     };
     record_command_write(w, &command);
-    stage->in_transaction |= stage->transaction != 0;
+    if (UNLIKELY(stage->transaction != 0)) {
+        stage->in_transaction = true;
+        stage->is_urgent = true; /* the commit record, on another stream, must come behind it */
+    }
 }
 
 /* ---- bodies ---- */
