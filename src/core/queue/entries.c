@@ -24,7 +24,8 @@ static COLD void grow_ring(struct entries *entries, uint64_t last)
     uint32_t capacity = MAX(entries->ring_capacity * 2, 4U);
     struct entry_chunk **ring = mem_alloc_zero(capacity * sizeof *ring);
 
-    for (uint64_t n = first; entries->ring_capacity && n < last; n++)
+    /* The old ring knows no more than its own number of chunks; behind them there is none yet. */
+    for (uint64_t n = first; n < MIN(last, first + entries->ring_capacity); n++)
         ring[n & (capacity - 1)] = *slot_of(entries, n);
     mem_free(entries->ring);
     entries->ring = ring;

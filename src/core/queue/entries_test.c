@@ -145,6 +145,37 @@ static void random_use_agrees_with_an_array(void **state)
     }
 }
 
+/* Gaps of any size, as a queue has them that comes back from the log. */
+static void passing_over_positions_leaves_no_stale_chunk(void **state)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct fixture f;
+        struct dice dice = {seed};
+        begin(&f);
+        while (f.tail < POSITIONS / 2) {
+            uint64_t to = f.tail + dice_roll(&dice, dice_roll(&dice, 2) ? 3000 : 200);
+            entries_skip_to(&f.entries, to);
+            f.tail = to;
+            for (uint64_t n = dice_roll(&dice, 300); n > 0; n--)
+                push(&f);
+            for (uint64_t n = dice_roll(&dice, 200); n > 0; n--) {
+                uint64_t p = model_next(&f, dice_roll(&dice, 2) ? 0 : dice_roll(&dice, f.tail + 1));
+                if (p < f.tail)
+                    drop(&f, p);
+            }
+            assert_chunks(&f);
+        }
+        for (uint64_t p = 0; p < f.tail + 3; p++)
+            assert_entry(&f, p);
+        for (uint64_t p = model_next(&f, 0); p < f.tail; p = model_next(&f, p)) {
+            assert_int_equal(entries_next_live(&f.entries, 0), p);
+            drop(&f, p);
+        }
+        assert_int_equal(f.entries.head, f.entries.tail);
+        end(&f);
+    }
+}
+
 static void returned_positions_come_lowest_first(void **state)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {
@@ -184,6 +215,7 @@ int main(void)
         cmocka_unit_test(fifo_use_keeps_few_chunks),
         cmocka_unit_test(an_old_entry_holds_one_chunk),
         cmocka_unit_test(random_use_agrees_with_an_array),
+        cmocka_unit_test(passing_over_positions_leaves_no_stale_chunk),
         cmocka_unit_test(returned_positions_come_lowest_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
