@@ -88,6 +88,7 @@ struct log {
     _Atomic uint64_t next_part;
     _Atomic(struct log_part *) submitted; /* newest first */
     _Atomic bool is_sleeping;             /* the writer */
+    _Atomic bool is_idle;                 /* it has nothing under way */
     _Atomic bool is_stopping;
     _Atomic int failure;
     pthread_mutex_t wake_mutex;
@@ -117,7 +118,6 @@ struct log {
     uint64_t checkpoint; /* number of the newest file, 0 when there is none */
     bool is_checkpointing;
     struct log_checkpoint *pending; /* for the helper */
-    bool is_idle;                   /* the writer has nothing */
 
     /* Replay. */
     struct log_position replay;

@@ -21,14 +21,6 @@ static struct timespec in_ms(uint64_t ms)
                              .tv_nsec = (long)(ns % 1000000000U)};
 }
 
-static void set_idle(struct log *log, bool is_idle)
-{
-    pthread_mutex_lock(&log->mutex);
-    log->is_idle = is_idle;
-    pthread_cond_broadcast(&log->changed);
-    pthread_mutex_unlock(&log->mutex);
-}
-
 /* Until something is submitted, the node stops, or the seal is due; the last returns false. The flag goes
  * up before the last look, a submitter pushes before it looks at the flag: one sees the other. */
 static bool sleep_until_submitted(struct log *log)
@@ -36,7 +28,7 @@ static bool sleep_until_submitted(struct log *log)
     struct timespec until = in_ms(SEAL_AFTER_MS);
     int rc = 0;
 
-    set_idle(log, true);
+    atomic_store(&log->is_idle, true);
     pthread_mutex_lock(&log->wake_mutex);
     atomic_store_explicit(&log->is_sleeping, true, memory_order_seq_cst);
     while (rc == 0 && !atomic_load(&log->submitted) && !atomic_load(&log->is_stopping)) {
@@ -56,8 +48,8 @@ static void *writer_main(void *arg)
     bool seals = false;
 
     for (;;) {
+        atomic_store(&log->is_idle, false);
         if (log_take_submitted(log) || seals) {
-            set_idle(log, false);
             if (log_write_batch(log, seals) != 0)
                 break;
             seals = false;
@@ -70,7 +62,7 @@ static void *writer_main(void *arg)
     /* A clean stop ends in a seal, too. */
     if (!log->is_sealed && atomic_load(&log->failure) == 0)
         (void)log_write_batch(log, true);
-    set_idle(log, true);
+    atomic_store(&log->is_idle, true);
     return NULL;
 }
 
@@ -221,9 +213,10 @@ int log_wait_idle(struct log *log)
     if (!log->has_threads)
         return log_step(log);
     pthread_mutex_lock(&log->mutex);
+    /* The writer tells nobody that it is idle; who stops the node can look. */
     while (atomic_load(&log->failure) == 0 &&
-           (!log->is_idle || atomic_load(&log->submitted) || log->is_checkpointing)) {
-        struct timespec until = in_ms(10);
+           (atomic_load(&log->submitted) || !atomic_load(&log->is_idle) || log->is_checkpointing)) {
+        struct timespec until = in_ms(1);
         (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
     }
     pthread_mutex_unlock(&log->mutex);

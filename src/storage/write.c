@@ -105,6 +105,7 @@ static void fill(struct log *log, const struct batch *batch)
 static void note_places(struct log *log, const struct batch *batch)
 {
     uint32_t at = BATCH_HEADER_BYTES;
+    bool wants_spare;
 
     pthread_mutex_lock(&log->mutex);
     for (const struct log_part *part = log->first; part != batch->end; part = part->next) {
@@ -115,10 +116,12 @@ static void note_places(struct log *log, const struct batch *batch)
     log->position.offset += batch->whole;
     log->position.sequence++;
     log->since_checkpoint += batch->whole;
-    if (!log->wants_spare && log->spare_count == 0 &&
-        log->position.offset > log->settings.segment_bytes / 4)
-        log->wants_spare = true;
-    pthread_cond_broadcast(&log->changed);
+    wants_spare = !log->wants_spare && log->spare_count == 0 &&
+                  log->position.offset > log->settings.segment_bytes / 4;
+    log->wants_spare |= wants_spare;
+    /* The helper is not woken for each batch: two switches of threads would cost as much as the write. */
+    if (wants_spare || log->pending)
+        pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
 }
 
