@@ -99,6 +99,7 @@ struct log {
     struct log_part *last;
     struct disk_file *file; /* of the last segment */
     struct segment *current;
+    uint64_t zeroed_to; /* the current segment was written once up to here */
     uint8_t *buffer;
     uint64_t salt_state;
     bool is_sealed; /* nothing durable is at the very end of the log */

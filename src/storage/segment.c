@@ -200,10 +200,11 @@ static int begin_segment(struct log *log, const char *from)
         return rc;
     }
     become_current(log, file, &header);
+    log->zeroed_to = log->settings.segment_bytes;
     return 0;
 }
 
-/* The very first is not written with zeros: a node starts at once. */
+/* The very first is not written with zeros at once: a node starts at once. */
 int segment_open_first(struct log *log)
 {
     struct disk_file *file;
@@ -213,7 +214,10 @@ int segment_open_first(struct log *log)
         return rc;
     rc = disk_reserve(file, log->settings.segment_bytes);
     disk_close(file);
-    return rc == 0 ? begin_segment(log, SPARE_NEW) : rc;
+    if (rc == 0)
+        rc = begin_segment(log, SPARE_NEW);
+    log->zeroed_to = 0;
+    return rc;
 }
 
 int segment_open_last(struct log *log)

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define ZERO_AHEAD_BYTES (1024U * 1024U)
+
 void log_fail(struct log *log, int error, const char *what)
 {
     int none = 0;
@@ -101,6 +103,21 @@ static void fill(struct log *log, const struct batch *batch)
     memset(log->buffer + at, 0, batch->whole - at);
 }
 
+/* A segment that was not written with zeros before (the first, and one that is gone on with after a start)
+ * gets them a stretch ahead of the batches: else each sync would also write metadata of the file system. */
+static int zero_ahead(struct log *log, uint64_t end)
+{
+    static const uint8_t zeros[ZERO_AHEAD_BYTES] __attribute__((aligned(DISK_ALIGN)));
+    uint64_t octets = MIN((uint64_t)ZERO_AHEAD_BYTES, log->settings.segment_bytes - end);
+    int rc;
+
+    if (LIKELY(end <= log->zeroed_to) || octets == 0)
+        return 0;
+    rc = disk_write(log->file, zeros, (size_t)octets, end);
+    log->zeroed_to = end + octets;
+    return rc;
+}
+
 /* After the sync: where the parts are, and where the next batch begins. */
 static void note_places(struct log *log, const struct batch *batch)
 {
@@ -172,8 +189,10 @@ int log_write_batch(struct log *log, bool seals)
     if (rc == 0) {
         fill(log, &batch);
         what = "write";
-        rc = disk_write(log->file, log->buffer, batch.whole, log->position.offset);
+        rc = zero_ahead(log, log->position.offset + batch.whole);
     }
+    if (rc == 0)
+        rc = disk_write(log->file, log->buffer, batch.whole, log->position.offset);
     if (rc == 0) {
         what = "sync";
         rc = disk_sync(log->file);
