@@ -57,14 +57,16 @@ class TokkiMQ:
     """One TokkiMQ process with a data directory of its own, which outlives it until remove(); `log_path` holds what it
     wrote to stderr and stdout, over all its starts."""
 
-    def __init__(self, binary=None, options=(), port=None, wait=True, wrapper=()):
+    def __init__(self, binary=None, options=(), port=None, wait=True, wrapper=(), starts=True):
         self.binary = binary or os.environ["TOKKI_BIN"]
         self.directory = tempfile.mkdtemp(prefix="tokkimq-test-")
         self.data = os.path.join(self.directory, "data")
         self.log_path = os.path.join(self.directory, "broker.log")
         self.port = port or free_port()
         self.options, self.wrapper = list(options), list(wrapper)
-        self.start(wait)
+        self.process = None
+        if starts:
+            self.start(wait)
 
     def command(self):
         return [*self.wrapper, self.binary, "--data-dir", self.data, "--port", str(self.port), *self.options]
@@ -93,7 +95,7 @@ class TokkiMQ:
         return self.process.pid
 
     def alive(self):
-        return self.process.poll() is None
+        return self.process is not None and self.process.poll() is None
 
     def wait_ready(self):
         deadline = time.monotonic() + SLOW
