@@ -26,11 +26,18 @@ class Row:
     runs_once: bool = False  # on RabbitMQ: the row is long, or leaves a large state behind
     counts_allocations: bool = False
     relative_to: str | None = None  # goal: at least 90 % of that row's first metric
+    is_durable: bool = False  # wants a real disk, whose limits are measured beside every run
+    batch: tuple[int, int] | None = None  # (messages, bytes of their bodies) the publisher sends before it must wait
+    queue: str | None = None  # outlives a run and is deleted on RabbitMQ; a TokkiMQ is fresh anyway
     notes: list[str] = field(default_factory=list)
 
 
 def rate(goal=None):
     return Metric("consumed_per_s", "/s", goal, True)
+
+
+def confirmed(goal=None):
+    return Metric("confirmed_per_s", "/s", goal, True)
 
 
 def cpu(goal_ns=None):
@@ -39,6 +46,18 @@ def cpu(goal_ns=None):
 
 def timed(*arguments):
     return [*arguments, "--warmup", "{warmup}", "-z", "{z}"]
+
+
+QUEUE = "bench.durable"
+
+
+def durable(name, title, window, size, metrics, *consumer):
+    """A row of persistent messages with confirms in a durable queue; without arguments for a consumer there is none, and
+    the backlog stays in memory: the run is kept short."""
+    load = ["-u", QUEUE, "--auto-delete", "false", "-f", "persistent", "-s", str(size), "-c", str(window)]
+    seconds = ["--warmup", "{warmup}", "-z", "{z}" if consumer else "{z_backlog}"]
+    return Row(name, title, [*load, *(consumer or ("-y", "0")), *seconds], metrics,
+               is_durable=True, batch=(window, window * size), queue=QUEUE)
 
 
 def route_ns(result, baseline):
@@ -83,6 +102,18 @@ ROWS = [
          Metric("connections_per_s", "/s", None, True)],
         rabbit_arguments=["--connections", "2000", "-z", "1"], runs_once=True,
         notes=["RabbitMQ holds 2,000"]),
+    durable("durable-1", "1 KiB, persistent, confirms, 1 outstanding: confirms/s, CPU, median wait", 1, 1024,
+            [confirmed(5e3), cpu(), Metric("confirm_latency_us.p50", "us")]),
+    durable("durable-256", "1 KiB, persistent, confirms, 256 outstanding", 256, 1024,
+            [confirmed(300e3), cpu(2500)]),
+    durable("durable-4096", "1 KiB, persistent, 4096 outstanding, consumer (prefetch 1000, acks by 250)", 4096, 1024,
+            [rate(400e3), cpu()], "-q", "1000", "-A", "250"),
+    durable("durable-16b", "16 B, persistent, 4096 outstanding, consumer (prefetch 1000, acks by 250)", 4096, 16,
+            [rate(1.5e6), cpu()], "-q", "1000", "-A", "250"),
+    Row("durable-declare", "declare 20,000 durable queues in one pipeline", ["--declare-queues", "20000", "-f", "persistent"],
+        [Metric("declared_per_s", "/s", 20e3, True), Metric("server_cpu_us_per_declare", "us")],
+        rabbit_arguments=["--declare-queues", "1000", "-f", "persistent"], runs_once=True, is_durable=True,
+        notes=["RabbitMQ declares 1,000"]),
     Row("allocations", "heap allocations per million messages (16 B, confirms + acks)",
         timed("-c", "4096", "-q", "1000", "-A", "250"),
         [Metric("allocations_per_million", "", 100)],

@@ -8,6 +8,8 @@ SCALES = {
     "us": [(1e3, " ms"), (1, " us")],
     "s": [(1, " s"), (1e-3, " ms")],
     "bytes": [(1048576, " MiB"), (1024, " KiB"), (1, " B")],
+    "bytes/s": [(1e9, " GB/s"), (1e6, " MB/s")],
+    "%": [(0.01, " %")],
     "": [(1e6, " M"), (1, "")],
 }
 
@@ -113,3 +115,44 @@ def print_table(rows, results):
         for note in row.notes if row.name in results else []:
             print(f"\n{row.name}: {note}.", end="")
     print()
+
+
+def disk_values(row, run):
+    """What one run reached beside what the disk could do just before it, by itself; shares are of 1."""
+    limits, rate = run["disk"], lookup(run, row.metrics[0].key)
+    values = dict(limits)
+    if row.batch:
+        values["share_of_batches"] = rate / limits["messages_per_s"]
+    if "disk_bytes_per_msg" in run:
+        values["bytes_per_message"] = run["disk_bytes_per_msg"]
+        values["share_of_bytes"] = rate * run["disk_bytes_per_msg"] / limits["sequential_bytes_per_s"]
+    return values
+
+
+DISK_COLUMNS = [
+    ("1 MiB writes", [("sequential_bytes_per_s", "bytes/s")]),
+    ("4 KiB + fdatasync, median", [("syncs_per_s", "/s"), ("sync_us_p50", "us")]),
+    ("the row's window + fdatasync, as messages", [("batch_bytes", "bytes"), ("messages_per_s", "/s")]),
+    ("TokkiMQ's share of that", [("share_of_batches", "%")]),
+    ("written per message", [("bytes_per_message", "bytes")]),
+    ("share of 1 MiB writes", [("share_of_bytes", "%")]),
+]
+
+
+def disk_cell(runs, columns):
+    parts = [[run[key] for run in runs if key in run] for key, _ in columns]
+    return ", ".join(format_value(statistics.median(values), unit)
+                     for values, (_, unit) in zip(parts, columns) if values) or "-"
+
+
+def print_disk_table(rows, results):
+    """The disk's own limits, measured right before each run of a durable row, and how much of them the row reached."""
+    measured = [(row, results[row.name]["tokkimq"]) for row in rows
+                if row.is_durable and results.get(row.name, {}).get("tokkimq")]
+    if not measured:
+        return
+    print("\n| row | " + " | ".join(title for title, _ in DISK_COLUMNS) + " |")
+    print("|---" * (len(DISK_COLUMNS) + 1) + "|")
+    for row, runs in measured:
+        values = [disk_values(row, run) for run in runs]
+        print(f"| {row.name} | " + " | ".join(disk_cell(values, columns) for _, columns in DISK_COLUMNS) + " |")

@@ -29,6 +29,8 @@ static uint64_t shard_bytes(const struct broker_shard *broker)
     for (uint16_t to = 0; to < shard->count; to++)
         if (to != shard->id)
             overflow += shard->outbox[to]->overflow_capacity * MAIL_BYTES;
+    if (broker->stage.stream)
+        overflow += log_under_way(broker->stage.stream);
     return overflow + shard->blocks.bytes_in_use + shard->carry_bytes + broker->other_bytes +
            shard->stream_pools.chunks.in_use * STREAM_CHUNK_BYTES +
            queue_host_bytes(&broker->queues);

@@ -131,6 +131,13 @@ static COLD void fail_all(struct broker_shard *broker)
     }
 }
 
+/* The log has failed, or the node stops while the log waits for room on the disk. */
+static bool is_hopeless(const struct broker_shard *broker)
+{
+    return node_has_failed(broker->node) ||
+           (broker->shard->stopping && (node_alarms(broker->node) & ALARM_DISK));
+}
+
 void durable_release(struct broker_shard *broker)
 {
     struct durable_wait wait;
@@ -138,7 +145,7 @@ void durable_release(struct broker_shard *broker)
 
     if (broker->waits.count == 0)
         return;
-    if (UNLIKELY(node_has_failed(broker->node))) {
+    if (UNLIKELY(is_hopeless(broker))) {
         fail_all(broker);
         return;
     }

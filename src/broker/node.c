@@ -433,6 +433,8 @@ void node_free(struct node *node)
     catalog_free(node->catalog);
     reclaim_free(node->reclaim);
     shard_set_free(node->shards);
+    if (node->log)
+        log_stop(node->log); /* when it was started and the shards could not be */
     log_free(node->log);
     mem_free(node);
 }

@@ -17,7 +17,7 @@ typedef uint64_t lsn_t;
 
 /* Octets of records in a part; less where segments are small. */
 #define LOG_PART_BYTES (1024U * 1024U)
-/* The smallest segment, for tests; a record is at most a quarter of a segment. */
+/* The smallest segment, for tests; a record fits one. */
 #define LOG_SEGMENT_MIN (64U * 1024U)
 
 /* Called on the log's threads. */

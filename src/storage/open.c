@@ -322,7 +322,9 @@ static struct log *log_new(struct disk *disk, const struct log_settings *setting
     log->disk = disk;
     log->settings = *settings;
     log->salt_state = settings->seed;
-    log->part_bytes = (uint32_t)MIN((uint64_t)LOG_PART_BYTES, settings->segment_bytes / 4);
+    /* A batch of one part fits a segment. */
+    log->part_bytes = (uint32_t)MIN((uint64_t)LOG_PART_BYTES,
+                                    settings->segment_bytes - SEGMENT_HEADER_BYTES - FORMAT_BLOCK);
     log->position.sequence = 1;
     log->is_idle = true;
     log->is_sealed = true;

@@ -249,7 +249,7 @@ static const struct option_spec specs[] = {
     COUNT(NULL, "connections", connections, 1, 1000000,
           "only open N idle connections, hold them for --time, report time and memory"),
     COUNT(NULL, "declare-queues", declare_queues, 1, 10000000,
-          "only declare N queues in one pipeline, then delete them, report the times"),
+          "only declare N queues in one pipeline (durable with -f persistent), then delete them"),
 
     SECTION("Output"),
     SECONDS("i", "interval", interval_ns, "progress line on stderr so often (default 1)"),
