@@ -61,7 +61,7 @@ static void want_messages(struct recover *recover, struct queue *queue)
         struct recovered_entry *entry = &model->entries[i];
         if (!entry->is_gone)
             recover->wanted[recover->wanted_count++] =
-                (struct wanted){entry->body, entry, queue, {0}};
+                (struct wanted){.body = entry->body, .entry = entry, .queue = queue};
     }
 }
 

@@ -87,13 +87,18 @@ struct frame_header {
 /* Seed of all checksums in a segment. */
 uint32_t format_seed(uint64_t salt);
 
-/* Each writes exactly its *_BYTES (a segment header: a whole block). */
-void segment_header_write(const struct segment_header *header, uint8_t *out);
-void batch_header_write(const struct batch_header *header, uint32_t seed, uint8_t *out);
+/* Each writes exactly its *_BYTES (a segment header: a whole block). That `out` is never
+ * NULL is said for gcc 12 too: it warns of stores beside a NULL that it thought of itself. */
+__attribute__((nonnull)) void segment_header_write(const struct segment_header *header,
+                                                   uint8_t *out);
+__attribute__((nonnull)) void batch_header_write(const struct batch_header *header, uint32_t seed,
+                                                 uint8_t *out);
 /* `out` is followed by the records, which are covered by the checksum. */
-void part_header_write(const struct part_header *header, uint32_t seed, uint8_t *out);
-void record_header_write(const struct record_header *header, uint8_t *out);
-void frame_header_write(const struct frame_header *header, uint8_t *out); /* payload behind it */
+__attribute__((nonnull)) void part_header_write(const struct part_header *header, uint32_t seed,
+                                                uint8_t *out);
+__attribute__((nonnull)) void record_header_write(const struct record_header *header, uint8_t *out);
+__attribute__((nonnull)) void frame_header_write(const struct frame_header *header,
+                                                 uint8_t *out); /* payload behind it */
 
 /* ERR_CORRUPT: no such header, or a wrong checksum. ERR_REFUSED: a segment of a newer version. */
 MUST_CHECK int segment_header_read(const uint8_t *block, struct segment_header *out);

@@ -47,7 +47,7 @@ struct log_settings {
 struct log_error {
     char file[DISK_NAME_MAX];
     uint64_t offset;
-    char reason[192];
+    char reason[800]; /* a name of 255 octets and a refusal fit */
 };
 
 /* ---- streams: a shard's way in ---- */
