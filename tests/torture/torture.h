@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Torture: a node without sockets and threads over a disk that forgets, and a model of what must be left. */
+#ifndef TOKKI_TORTURE_H
+#define TOKKI_TORTURE_H
+
+#include "core/catalog/catalog.h"
+#include "core/queue/consumer.h"
+#include "core/recovery/recovery.h"
+#include "storage/chance.h"
+#include "storage/disk_memory.h"
+
+#define SIM_SHARDS_MAX 3
+#define SIM_QUEUES 6
+#define SIM_EXCHANGES 3
+#define SIM_KEYS 3
+#define SIM_TRANSACTIONS 4
+/* Wall clock of the simulation minus its shards' clock. */
+#define SIM_WALL_OFFSET 5000000000U
+
+/* --- The model: what is in the log, in the log's order. ---------------------------------------------- */
+
+enum event_kind {
+    EVENT_VHOST,
+    EVENT_EXCHANGE,
+    EVENT_EXCHANGE_GONE,
+    EVENT_BIND,
+    EVENT_UNBIND,
+    EVENT_QUEUE,
+    EVENT_QUEUE_GONE,
+    EVENT_ADD,
+    EVENT_GONE,
+    EVENT_MARK,
+    EVENT_COMMIT,
+};
+
+/* One record, as the one who staged it knows it. */
+struct event {
+    enum event_kind kind;
+    uint16_t stream;
+    lsn_t part;
+    uint64_t transaction;
+    uint64_t incarnation; /* of the queue */
+    uint64_t position;    /* of the message; of EVENT_MARK: the mark */
+    uint64_t expires_ms;  /* wall clock */
+    uint32_t number;      /* of the message: its bytes follow from it */
+    uint8_t name;         /* of the queue */
+    uint8_t exchange;
+    uint8_t key;
+};
+
+struct events {
+    struct event *all;
+    size_t count;
+    size_t capacity;
+};
+
+struct model_message {
+    uint64_t position;
+    uint64_t expires_ms;
+    uint32_t number;
+    uint64_t added_by; /* transaction */
+    uint64_t gone_by;
+    bool is_gone;
+    bool was_redelivered; /* when it was last recovered: that may never be forgotten */
+};
+
+struct model_queue {
+    uint64_t incarnation;
+    uint64_t marked;
+    uint8_t name;
+    struct model_message *messages; /* by position */
+    size_t count;
+    size_t capacity;
+};
+
+/* What is durable. Owner: the history. */
+struct model {
+    bool has_vhost;
+    bool exchanges[SIM_EXCHANGES];
+    bool bindings[SIM_EXCHANGES][SIM_QUEUES][SIM_KEYS];
+    struct model_queue *queues[SIM_QUEUES]; /* by name; NULL: none */
+    uint64_t last_incarnation;
+    uint64_t *committed;
+    size_t committed_count;
+    size_t committed_capacity;
+    struct events events; /* handed over to the log since the last recovery, in its order */
+    size_t applied;       /* so many of them are in the fields above */
+};
+
+/* A message that was found, for the comparison. */
+struct found_message {
+    uint64_t position;
+    uint64_t expires_ms;
+    uint32_t number;
+    bool is_redelivered;
+};
+
+struct found_queue {
+    uint64_t incarnation;
+    struct found_message *messages;
+    size_t count;
+};
+
+/* What a recovery found. */
+struct found {
+    bool has_vhost;
+    bool is_clean;
+    bool exchanges[SIM_EXCHANGES];
+    bool bindings[SIM_EXCHANGES][SIM_QUEUES][SIM_KEYS];
+    struct found_queue queues[SIM_QUEUES];
+};
+
+void events_add(struct events *events, const struct event *event);
+
+void model_fini(struct model *model);
+/* Go on by one event. */
+void model_step(struct model *model);
+/* Why what was found is not the model's present state; NULL when it is. */
+const char *model_differs(const struct model *model, const struct found *found, char text[256]);
+/* The model goes on from its present state, which is what was found: what was not applied never was, and
+ * transactions without a commit neither. */
+void model_settle(struct model *model, const struct found *found);
+
+/* --- The node. --------------------------------------------------------------------------------------- */
+
+struct sim;
+
+/* A message in a queue at run time. */
+struct live_message {
+    uint64_t position;
+    uint64_t expires_ms; /* shard clock */
+    uint32_t number;
+    bool is_kept;
+    bool is_unacked;
+    bool is_leaving; /* the operation under way may take it */
+    bool has_left;
+    struct consumer_ref consumer; /* who has it, when it was a consumer */
+};
+
+struct sim_queue {
+    struct sim *sim;
+    struct queue *queue; /* NULL: there is none of this name */
+    uint8_t name;
+    uint64_t marked;
+    struct live_message *messages; /* by position */
+    size_t count;
+    size_t capacity;
+    struct consumer *consumer;
+    struct consumer_ref consumer_ref;
+};
+
+struct sim_transaction {
+    uint64_t id; /* 0: free */
+    uint16_t shard;
+    uint32_t mails;   /* under way */
+    uint64_t touched; /* shards with parts that are not handed over yet */
+    bool is_ended;
+};
+
+enum mail_kind { MAIL_ENQUEUE, MAIL_SETTLE };
+
+/* From one shard to another; arrives some time after the sender has handed over its records. */
+struct sim_mail {
+    struct sim_mail *next;
+    enum mail_kind kind;
+    uint16_t from;
+    uint16_t to;
+    uint64_t transaction;
+    uint64_t incarnation;
+    uint8_t name;
+    struct message message;
+    uint32_t number;
+    uint64_t first;
+    uint64_t count;
+    enum queue_settle_how how;
+};
+
+struct sim_shard {
+    struct shard *shard;
+    struct stage stage;
+    struct queue_host host;
+    struct events staged; /* not handed over yet */
+    uint32_t slots;
+};
+
+enum checkpoint_step { CHECKPOINT_NONE, CHECKPOINT_GATHER, CHECKPOINT_DRAIN };
+
+struct sim_checkpoint {
+    enum checkpoint_step step;
+    struct log_checkpoint *checkpoint;
+    struct log_gather gather;
+    uint16_t shard;
+    uint32_t slot;
+    uint64_t last_transaction;
+};
+
+/* One history: a node's lives on one disk. Owner: run_history. */
+struct sim {
+    uint64_t seed;
+    bool is_verbose;
+    struct chance chance;
+    uint16_t shard_count;
+    uint32_t segment_bytes;
+    uint64_t checkpoint_bytes;
+    struct disk *disk; /* the log's while it is open */
+    struct model model;
+    uint32_t next_number;
+    uint64_t now_ms;
+    uint64_t lives;
+    uint64_t checkpoints;
+    uint64_t recovered;
+    bool has_failed_call; /* a fault was planned in this life */
+
+    /* Of the present life. */
+    struct log *log;
+    struct shard_set *set;
+    struct sim_shard shards[SIM_SHARDS_MAX];
+    struct reclaim *reclaim;
+    struct catalog *catalog;
+    struct vhost *vhost;
+    uint64_t last_transaction;
+    struct sim_queue queues[SIM_QUEUES];
+    struct sim_transaction transactions[SIM_TRANSACTIONS];
+    struct sim_mail *mail; /* oldest first */
+    struct sim_checkpoint checkpoint;
+    bool wants_checkpoint;
+    struct event *catalog_event; /* of the command that is applied */
+};
+
+/* Ends the program: this history is not as it must be. */
+__attribute__((noreturn, format(printf, 2, 3))) void torture_fail(const struct sim *sim,
+                                                                  const char *format, ...);
+#define CHECK(sim, condition, ...)                                                                 \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            torture_fail(sim, __VA_ARGS__);                                                        \
+    } while (0)
+
+/* body.c: messages whose bytes follow from their number */
+struct message body_make(struct sim *sim, struct sim_shard *at, uint32_t number,
+                         bool is_persistent);
+void body_check(const struct sim *sim, const struct message *message, uint32_t number);
+/* The number in its first octets. */
+uint32_t body_number(const struct sim *sim, const struct message *message);
+
+/* life.c */
+/* Begin a life on sim->disk: recover, compare, rebuild. False: the power went meanwhile (or a planned
+ * failure ended it). */
+bool life_begin(struct sim *sim);
+/* The process is gone; sim->disk holds the disk as it was left. */
+void life_end(struct sim *sim);
+/* An end in good order; false when the disk did not take it. */
+bool life_stop(struct sim *sim);
+/* The present part of `shard` and what it has got. */
+void shard_note(struct sim *sim, uint16_t shard, struct event event);
+/* Events of parts that were handed over go to the model. After everything that stages. */
+void shard_settled(struct sim *sim, uint16_t shard);
+/* Hand over, as the end of a turn does. */
+void shard_hand_over(struct sim *sim, uint16_t shard, bool is_due);
+void queue_begin(struct sim *sim, uint8_t name, struct queue *queue);
+void queue_end(struct sim *sim, uint8_t name);
+void queue_remember(struct sim_queue *queue, const struct live_message *message);
+struct sim_shard *shard_of(struct sim *sim, const struct sim_queue *queue);
+void names_queue(uint8_t name, char text[8]);
+
+/* operations.c: one step of everything that a node does. */
+void operation_random(struct sim *sim);
+/* All mail arrives. */
+void mail_deliver_all(struct sim *sim);
+
+/* checkpoints.c */
+void checkpoint_random(struct sim *sim);
+void checkpoint_forget(struct sim *sim);
+
+/* history.c */
+void history_run(uint64_t seed, bool is_verbose);
+/* What all histories so far have seen. */
+struct torture_counts {
+    uint64_t lives;
+    uint64_t cuts;
+    uint64_t kills;
+    uint64_t stops;
+    uint64_t faults;
+    uint64_t second_cuts;
+    uint64_t checkpoints;
+    uint64_t events;
+    uint64_t unsure; /* events that a recovery could have either way */
+    uint64_t messages;
+};
+extern struct torture_counts torture_counts;
+
+static inline uint64_t roll(struct sim *sim, uint64_t sides)
+{
+    return chance_below(&sim->chance, sides);
+}
+
+static inline bool hits(struct sim *sim, uint64_t times, uint64_t of)
+{
+    return chance_hits(&sim->chance, times, of);
+}
+
+#endif
