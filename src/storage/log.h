@@ -31,6 +31,8 @@ struct log_events {
     void (*space)(void *context, bool is_low);
     /* So much was written since the last checkpoint that the next is due. */
     void (*checkpoint_due)(void *context);
+    /* log_fetch_take has something for this stream. */
+    void (*fetched)(void *context, uint16_t stream);
 };
 
 struct log_settings {
@@ -150,6 +152,39 @@ void log_submit_all(struct log *log);
 void log_stop(struct log *log);
 /* After log_stop. Frees the disk. NULL is fine. */
 void log_free(struct log *log);
+
+/* ---- fetching: records are read back while the log runs ---- */
+
+struct fetch_buffer;
+
+/* One record of a fetch. */
+struct log_fetched {
+    uint64_t id;                 /* asked for */
+    struct record_header header; /* answered */
+    const uint8_t *payload;      /* borrowed until log_fetch_release; NULL when rc is not 0 */
+    int rc;                      /* ERR_NOT_FOUND: no such part. ERR_CORRUPT: damaged. Else -errno */
+};
+
+/* A request for some records, in any order. Owner: who asks, except between log_fetch_submit and
+ * log_fetch_take, when it is the log's. */
+struct log_fetch {
+    struct log_fetch *next;       /* the log's */
+    struct log_stream *stream;    /* who is told */
+    struct log_fetched *records;  /* the asker's memory */
+    uint32_t count;
+    struct fetch_buffer *buffers; /* the log's until log_fetch_release */
+};
+
+/* Read what it asks for. Records whose part is not written yet are waited for. Any thread, after log_start.
+ * When the log has failed or stops, what cannot be read any more is answered with its error. */
+void log_fetch_submit(struct log *log, struct log_fetch *fetch);
+/* Those of the stream that were answered, in a list by `next`, oldest first; NULL: none. Thread: the stream's. */
+struct log_fetch *log_fetch_take(struct log_stream *stream);
+/* Give the payloads back. Any thread. */
+void log_fetch_release(struct log_fetch *fetch);
+/* Octets read for fetches, and octets of the records asked for: the first by the second is the read
+ * amplification. Any thread. */
+void log_fetch_counts(struct log *log, uint64_t *read, uint64_t *asked);
 
 /* ---- checkpoints ---- */
 
