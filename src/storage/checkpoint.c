@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define PLACE_BYTES 24U
+#define PLACES_AT_ONCE 1024U
 /* Payload of one frame. */
 #define FRAME_BYTES LOG_PART_BYTES
 
@@ -217,41 +218,48 @@ static void sort_live(struct log_gather *all)
     all->live_count = kept;
 }
 
-static bool is_needed(const struct log_checkpoint *checkpoint, const struct segment *segment,
-                      const struct part_place *place)
+/* Parts behind are seen by the replay itself. */
+static bool is_before_replay(const struct log_checkpoint *checkpoint, uint64_t segment,
+                             uint32_t offset)
 {
-    const struct log_gather *all = &checkpoint->all;
-
-    if (segment->header.number == checkpoint->replay.segment &&
-        place->offset >= checkpoint->replay.offset)
-        return false; /* replay sees it */
-    return all->live_count > 0 &&
-           bsearch(&place->number, all->live, all->live_count, sizeof *all->live, compare_numbers);
+    const struct log_position *replay = &checkpoint->replay;
+    return segment < replay->segment || (segment == replay->segment && offset < replay->offset);
 }
 
-/* Where the live parts before the replay are; the list is copied under the mutex and written outside. */
+/* A live part that is not known now is not written yet: the replay will see it. */
+static void put_place(struct writer *to, const struct log_checkpoint *checkpoint, uint64_t part)
+{
+    const struct log *log = checkpoint->log;
+    struct part_place place;
+    uint64_t segment;
+
+    if (!places_find(&log->places, part, &place))
+        return;
+    segment = log->slots[place.segment]->header.number;
+    if (!is_before_replay(checkpoint, segment, place.offset))
+        return;
+    writer_u64(to, part);
+    writer_u64(to, segment);
+    writer_u32(to, place.offset);
+    writer_u32(to, place.octets);
+}
+
+/* Where the live parts before the replay are. A stretch at a time under the mutex: the writer waits for it. */
 static struct writer collect_places(const struct log_checkpoint *checkpoint)
 {
     struct log *log = checkpoint->log;
-    size_t capacity = (checkpoint->all.live_count + 1) * PLACE_BYTES;
+    const struct log_gather *all = &checkpoint->all;
+    size_t capacity = (all->live_count + 1) * PLACE_BYTES;
     struct writer w = writer_of(mem_alloc(capacity), capacity);
 
-    pthread_mutex_lock(&log->mutex);
-    for (const struct segment *segment = log->segments; segment; segment = segment->next) {
-        if (segment->header.number > checkpoint->replay.segment)
-            break;
-        for (size_t i = 0; i < segment->part_count; i++) {
-            const struct part_place *place = &segment->parts[i];
-            if (!is_needed(checkpoint, segment, place))
-                continue;
-            writer_u64(&w, place->number);
-            writer_u64(&w, segment->header.number);
-            writer_u32(&w, place->offset);
-            writer_u32(&w, place->octets);
-        }
+    for (size_t i = 0; i < all->live_count;) {
+        size_t end = MIN(all->live_count, i + PLACES_AT_ONCE);
+        pthread_mutex_lock(&log->mutex);
+        for (; i < end; i++)
+            put_place(&w, checkpoint, all->live[i]);
+        pthread_mutex_unlock(&log->mutex);
     }
-    pthread_mutex_unlock(&log->mutex);
-    BUG_ON(w.failed, "a part lies in two places");
+    BUG_ON(w.failed, "more places than live parts");
     return w;
 }
 

@@ -74,22 +74,22 @@ static int take_places(struct frame_reader *from, const struct frame_header *fra
     struct segment *segment = NULL;
 
     while (!in.failed && cursor_left(&in) > 0) {
-        struct part_place place;
-        uint64_t number;
-        place.number = cursor_u64(&in);
-        number = cursor_u64(&in);
-        place.offset = cursor_u32(&in);
-        place.octets = cursor_u32(&in);
+        uint64_t part = cursor_u64(&in);
+        uint64_t number = cursor_u64(&in);
+        uint32_t offset = cursor_u32(&in);
+        uint32_t octets = cursor_u32(&in);
+        if (in.failed || !places_fits(part, offset, octets))
+            return damaged(from, "a list of parts is malformed");
         if (!segment || segment->header.number != number)
             segment = segment_find(log, number);
         if (segment)
-            segment_add_part(segment, &place);
+            segment_add_part(log, segment, part, offset, octets);
         else if (!log->settings.recovers)
             return log_error_set(from->error, ERR_CORRUPT, from->name, from->at,
                                  "segment %llu, which the checkpoint needs, is missing",
                                  (unsigned long long)number);
     }
-    return in.failed ? damaged(from, "a list of parts is cut") : 0;
+    return 0;
 }
 
 static int take_records(struct frame_reader *from, const struct frame_header *frame)

@@ -10,6 +10,7 @@
 
 struct log;
 struct log_part;
+struct log_fetch;
 
 /* A log sequence number: the number of a part. 0 is always durable. Numbers of one stream rise, and each
  * stream's records become durable in their order, so it is compared with that stream's log_durable. */
@@ -62,9 +63,13 @@ struct log_stream {
     uint32_t spare_count;
     uint16_t id;
     lsn_t last; /* the newest part that got a record */
+    /* The newest part that was begun, and the one before it: what else is not durable is below that. */
+    _Atomic uint64_t begun;
+    _Atomic uint64_t begun_before;
     _Atomic(struct log_part *) returned;
     CACHE_ALIGNED _Atomic uint64_t durable;
     _Atomic uint64_t octets_under_way; /* submitted, not durable yet */
+    CACHE_ALIGNED _Atomic(struct log_fetch *) fetched; /* answered, newest first */
 };
 
 struct log_stream *log_stream(struct log *log, uint16_t id);
@@ -173,14 +178,17 @@ struct log_fetch {
     struct log_fetched *records;  /* the asker's memory */
     uint32_t count;
     struct fetch_buffer *buffers; /* the log's until log_fetch_release */
+    uint32_t left;                /* the log's: records that were not answered yet */
+    uint32_t waits_for;           /* the log's: the record whose part is not written yet */
 };
 
 /* Read what it asks for. Records whose part is not written yet are waited for. Any thread, after log_start.
- * When the log has failed or stops, what cannot be read any more is answered with its error. */
+ * When the log has failed or stops, what cannot be read any more is answered with its error. Neighbours are
+ * read at once, so a payload may keep a megabyte of memory until it is given back. */
 void log_fetch_submit(struct log *log, struct log_fetch *fetch);
 /* Those of the stream that were answered, in a list by `next`, oldest first; NULL: none. Thread: the stream's. */
 struct log_fetch *log_fetch_take(struct log_stream *stream);
-/* Give the payloads back. Any thread. */
+/* Give the payloads back: before log_free. Any thread. */
 void log_fetch_release(struct log_fetch *fetch);
 /* Octets read for fetches, and octets of the records asked for: the first by the second is the read
  * amplification. Any thread. */

@@ -3,7 +3,9 @@
 #ifndef TOKKI_STORAGE_LOG_INTERNAL_H
 #define TOKKI_STORAGE_LOG_INTERNAL_H
 
+#include "storage/fetch_internal.h"
 #include "storage/log.h"
+#include "storage/places.h"
 
 #include <pthread.h>
 
@@ -23,21 +25,15 @@ struct log_part {
     uint8_t data[] __attribute__((aligned(RECORD_ALIGN)));
 };
 
-/* Where a part lies. */
-struct part_place {
-    uint64_t number;
-    uint32_t offset; /* of its header, in the segment */
-    uint32_t octets; /* of its records */
-};
-
 /* A segment that may hold something needed. Owner: the log. Thread: under log->mutex once threads run. */
 struct segment {
     struct segment *next; /* the following number */
     struct segment_header header;
     uint32_t seed;
-    struct part_place *parts;
-    size_t part_count;
-    size_t part_capacity;
+    uint32_t slot;          /* log->slots[slot] is this one */
+    uint32_t parts;         /* that log->places has in it */
+    uint64_t read_in;       /* the newest round of fetches that reads it: not recycled meanwhile */
+    struct disk_file *file; /* the reader's; NULL: not open */
 };
 
 /* Where a batch begins. */
@@ -74,7 +70,7 @@ struct segment_reader {
 };
 
 /* Owner: the node. Threads: `writer` writes batches, `helper` prepares segments and writes checkpoints;
- * with is_threaded false both are the caller of log_step. */
+ * `reader` answers fetches; with is_threaded false all are the caller of log_step. */
 struct log {
     struct disk *disk;
     struct log_settings settings;
@@ -108,6 +104,9 @@ struct log {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct segment *segments;     /* oldest first */
+    struct segment **slots;       /* the same by their slots; NULL: free */
+    uint32_t slot_count;
+    struct places places;         /* of all parts that may be asked for */
     struct log_position position; /* of the next batch */
     uint64_t since_checkpoint;    /* octets */
     bool is_checkpoint_due;       /* told, and not begun yet */
@@ -123,10 +122,11 @@ struct log {
     /* Replay. */
     struct log_position replay;
     struct segment_reader reader;
-    struct part_index *index;
     char report_name[DISK_NAME_MAX];
     struct disk_file *report;
     uint64_t report_end;
+
+    struct fetcher fetcher;
 
     pthread_t writer;
     pthread_t helper;
@@ -154,7 +154,10 @@ void part_return(struct log_part *part);
 
 /* segment.c */
 struct segment *segment_add(struct log *log, const struct segment_header *header);
-void segment_add_part(struct segment *segment, const struct part_place *place);
+/* A part lies in this segment now; it may have been known elsewhere. Thread: under log->mutex once threads
+ * run. */
+void segment_add_part(struct log *log, struct segment *segment, uint64_t number, uint32_t offset,
+                      uint32_t octets);
 struct segment *segment_find(const struct log *log, uint64_t number);
 void segment_free(struct segment *segment);
 /* Begin the segment behind the current one. Thread: the writer's. */

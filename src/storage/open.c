@@ -335,6 +335,7 @@ static struct log *log_new(struct disk *disk, const struct log_settings *setting
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&log->changed, &monotonic);
     pthread_cond_init(&log->wake, &monotonic);
+    fetcher_init(&log->fetcher);
     pthread_condattr_destroy(&monotonic);
     log->buffer = mem_alloc_aligned(DISK_ALIGN, BATCH_BYTES + FORMAT_BLOCK);
     log->streams = mem_alloc_aligned(CACHE_LINE_BYTES, settings->streams * sizeof *log->streams);
@@ -383,7 +384,9 @@ void log_free(struct log *log)
         log->segments = segment->next;
         segment_free(segment);
     }
-    mem_free(log->index);
+    mem_free(log->slots);
+    places_fini(&log->places);
+    fetcher_fini(&log->fetcher);
     mem_free(log->streams);
     mem_free(log->buffer);
     pthread_cond_destroy(&log->changed);

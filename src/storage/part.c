@@ -95,6 +95,11 @@ static COLD struct log_part *open_part(struct log_stream *stream)
     part->used = 0;
     part->number = atomic_fetch_add_explicit(&log->next_part, 1, memory_order_relaxed);
     stream->open = part;
+    /* In this order, for fetch_may_come. */
+    atomic_store_explicit(&stream->begun_before,
+                          atomic_load_explicit(&stream->begun, memory_order_relaxed),
+                          memory_order_release);
+    atomic_store_explicit(&stream->begun, part->number, memory_order_release);
     return part;
 }
 

@@ -5,100 +5,52 @@
 #include "base/mem.h"
 #include "storage/log_internal.h"
 
-#include <stdlib.h>
-
-struct indexed_part {
-    struct part_place place;
-    struct segment *segment;
-};
-
-/* All known parts by number. Owner: the log. */
-struct part_index {
-    size_t count;
-    struct indexed_part parts[];
-};
-
-static int compare_parts(const void *left, const void *right)
-{
-    const struct indexed_part *a = left;
-    const struct indexed_part *b = right;
-    return (a->place.number > b->place.number) - (a->place.number < b->place.number);
-}
-
-static void build_index(struct log *log)
-{
-    size_t count = 0;
-
-    for (struct segment *segment = log->segments; segment; segment = segment->next)
-        count += segment->part_count;
-    log->index = mem_alloc(sizeof *log->index + count * sizeof log->index->parts[0]);
-    log->index->count = 0;
-    for (struct segment *segment = log->segments; segment; segment = segment->next)
-        for (size_t i = 0; i < segment->part_count; i++)
-            log->index->parts[log->index->count++] =
-                (struct indexed_part){segment->parts[i], segment};
-    if (count > 0)
-        qsort(log->index->parts, count, sizeof log->index->parts[0], compare_parts);
-}
-
-static const struct indexed_part *find_part(struct log *log, uint64_t number)
-{
-    struct indexed_part key = {.place.number = number};
-
-    if (!log->index)
-        build_index(log);
-    if (log->index->count == 0)
-        return NULL;
-    return bsearch(&key, log->index->parts, log->index->count, sizeof key, compare_parts);
-}
-
-static int read_part(struct log *log, const struct indexed_part *part, const uint8_t **records,
+static int read_part(struct log *log, const struct part_place *place, const uint8_t **records,
                      struct log_error *error)
 {
     struct segment_reader *reader = &log->reader;
-    uint64_t end = (uint64_t)part->place.offset + PART_HEADER_BYTES + part->place.octets;
+    const struct segment *segment = log->slots[place->segment];
+    uint64_t end = (uint64_t)place->offset + PART_HEADER_BYTES + place->octets;
     struct part_header header;
     char name[DISK_NAME_MAX];
-    int rc = segment_reader_open(reader, log, part->segment->header.number);
+    int rc = segment_reader_open(reader, log, segment->header.number);
 
-    *records = reader->data + part->place.offset + PART_HEADER_BYTES;
-    if (rc == 0 && reader->checked == part->place.number)
+    *records = reader->data + place->offset + PART_HEADER_BYTES;
+    if (rc == 0 && reader->checked == place->number)
         return 0;
-    segment_name(part->segment->header.number, name);
+    segment_name(segment->header.number, name);
     if (rc == 0)
         rc = segment_reader_load(reader, end);
     if (rc != 0)
-        return log_error_set(error, rc, name, part->place.offset, "cannot be read: %s",
-                             err_text(rc));
+        return log_error_set(error, rc, name, place->offset, "cannot be read: %s", err_text(rc));
     if (end > reader->loaded ||
-        part_header_read(reader->data + part->place.offset, end - part->place.offset,
-                         part->segment->seed, &header) != 0 ||
-        header.number != part->place.number)
-        return log_error_set(error, ERR_CORRUPT, name, part->place.offset,
+        part_header_read(reader->data + place->offset, end - place->offset, segment->seed,
+                         &header) != 0 ||
+        header.number != place->number)
+        return log_error_set(error, ERR_CORRUPT, name, place->offset,
                              "part %llu, which holds live messages, is damaged",
-                             (unsigned long long)part->place.number);
-    reader->checked = part->place.number;
+                             (unsigned long long)place->number);
+    reader->checked = place->number;
     return 0;
 }
 
 int log_read(struct log *log, uint64_t id, struct record_header *header, const uint8_t **payload,
              struct log_error *error)
 {
-    const struct indexed_part *part = find_part(log, record_id_part(id));
+    struct part_place place;
     uint32_t offset = record_id_offset(id);
     const uint8_t *records = NULL;
     int rc;
 
-    if (!part)
+    if (!places_find(&log->places, record_id_part(id), &place))
         return log_error_set(error, ERR_NOT_FOUND, "", 0, "part %llu is not in the log",
                              (unsigned long long)record_id_part(id));
-    rc = read_part(log, part, &records, error);
+    rc = read_part(log, &place, &records, error);
     if (rc != 0)
         return rc;
-    if (offset >= part->place.octets ||
-        record_header_read(records + offset, part->place.octets - offset, header) != 0)
-        return log_error_set(error, ERR_CORRUPT, "", part->place.offset,
-                             "part %llu has no record at %u",
+    if (offset >= place.octets ||
+        record_header_read(records + offset, place.octets - offset, header) != 0)
+        return log_error_set(error, ERR_CORRUPT, "", place.offset, "part %llu has no record at %u",
                              (unsigned long long)record_id_part(id), offset);
     *payload = records + offset + RECORD_HEADER_BYTES;
     return 0;

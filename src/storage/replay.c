@@ -34,13 +34,13 @@ static int walk_parts(struct replay *replay, const struct batch_header *batch,
 
     for (uint32_t i = 0; i < batch->parts && rc == 0; i++) {
         struct part_header part;
-        struct part_place place;
         rc = part_header_read(octets + at, batch->octets - at, replay->segment->seed, &part);
         if (rc != 0)
             return rc; /* checked before: cannot be */
-        place = (struct part_place){
-            part.number, (uint32_t)replay->at.offset + BATCH_HEADER_BYTES + at, part.octets};
-        segment_add_part(replay->segment, &place);
+        if (!places_fits(part.number, 0, part.octets))
+            return ERR_CORRUPT;
+        segment_add_part(log, replay->segment, part.number,
+                         (uint32_t)replay->at.offset + BATCH_HEADER_BYTES + at, part.octets);
         if (part.number >= atomic_load(&log->next_part))
             atomic_store(&log->next_part, part.number + 1);
         rc = part_walk(part.number, octets + at + PART_HEADER_BYTES, part.octets, replay->fn,

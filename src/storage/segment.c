@@ -13,6 +13,8 @@
 
 /* Octets per write of zeros. */
 #define ZERO_BYTES (1024U * 1024U)
+/* Slots of the table of places that are looked at under the mutex at a time: some 100 us. */
+#define SWEEP_SLOTS 2048U
 
 void segment_name(uint64_t number, char name[DISK_NAME_MAX])
 {
@@ -26,6 +28,21 @@ void spare_name(uint64_t number, char name[DISK_NAME_MAX])
 
 /* ---- what is known of them ---- */
 
+/* Segments are few and begin rarely: no list of free slots. */
+static void take_slot(struct log *log, struct segment *segment)
+{
+    uint32_t slot = 0;
+
+    while (slot < log->slot_count && log->slots[slot])
+        slot++;
+    if (slot == log->slot_count) {
+        log->slots = mem_resize(log->slots, (slot + 1) * sizeof *log->slots);
+        log->slot_count++;
+    }
+    log->slots[slot] = segment;
+    segment->slot = slot;
+}
+
 struct segment *segment_add(struct log *log, const struct segment_header *header)
 {
     struct segment *segment = mem_alloc_zero(sizeof *segment);
@@ -33,6 +50,7 @@ struct segment *segment_add(struct log *log, const struct segment_header *header
 
     segment->header = *header;
     segment->seed = format_seed(header->salt);
+    take_slot(log, segment);
     while (*at && (*at)->header.number < header->number)
         at = &(*at)->next;
     segment->next = *at;
@@ -40,14 +58,15 @@ struct segment *segment_add(struct log *log, const struct segment_header *header
     return segment;
 }
 
-void segment_add_part(struct segment *segment, const struct part_place *place)
+void segment_add_part(struct log *log, struct segment *segment, uint64_t number, uint32_t offset,
+                      uint32_t octets)
 {
-    if (segment->part_count == segment->part_capacity) {
-        segment->part_capacity = MAX(segment->part_capacity * 2, (size_t)64);
-        segment->parts =
-            mem_resize(segment->parts, segment->part_capacity * sizeof *segment->parts);
-    }
-    segment->parts[segment->part_count++] = *place;
+    struct part_place place = {number, segment->slot, offset, octets};
+    struct part_place old;
+
+    if (places_put(&log->places, &place, &old))
+        log->slots[old.segment]->parts--;
+    segment->parts++;
 }
 
 struct segment *segment_find(const struct log *log, uint64_t number)
@@ -60,7 +79,7 @@ struct segment *segment_find(const struct log *log, uint64_t number)
 
 void segment_free(struct segment *segment)
 {
-    mem_free(segment->parts);
+    disk_close(segment->file);
     mem_free(segment);
 }
 
@@ -285,15 +304,41 @@ static bool is_live(uint64_t number, const uint64_t *live, size_t count)
     return count > 0 && bsearch(&number, live, count, sizeof *live, compare_numbers);
 }
 
-/* Forget the parts that nobody needs; how many are left? */
-static size_t keep_live(struct segment *segment, const uint64_t *live, size_t count)
+struct sweep {
+    struct log *log;
+    uint64_t keep_from;
+    const uint64_t *live;
+    size_t count;
+};
+
+static bool keep_part(void *context, const struct part_place *place)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < segment->part_count; i++)
-        if (is_live(segment->parts[i].number, live, count))
-            segment->parts[kept++] = segment->parts[i];
-    segment->part_count = kept;
-    return kept;
+    const struct sweep *sweep = context;
+    struct segment *segment = sweep->log->slots[place->segment];
+
+    if (segment->header.number >= sweep->keep_from ||
+        is_live(place->number, sweep->live, sweep->count))
+        return true;
+    segment->parts--;
+    return false;
+}
+
+/* Forget the parts that nobody needs, a stretch at a time: the writer waits for this mutex. */
+static void forget_parts(struct log *log, struct sweep *sweep)
+{
+    size_t capacity = 0;
+    size_t at = 0;
+
+    do {
+        pthread_mutex_lock(&log->mutex);
+        if (capacity != log->places.capacity)
+            at = 0;
+        capacity = log->places.capacity;
+        at = places_sweep(&log->places, at, SWEEP_SLOTS, keep_part, sweep);
+        if (at == capacity)
+            places_shrink(&log->places);
+        pthread_mutex_unlock(&log->mutex);
+    } while (at < capacity);
 }
 
 static void recycle_file(struct log *log, uint64_t segment)
@@ -317,7 +362,8 @@ static void recycle_file(struct log *log, uint64_t segment)
         drop_file(log, from);
 }
 
-void segments_recycle(struct log *log, uint64_t keep_from, const uint64_t *live, size_t count)
+/* Take out what holds no part and is not being read; that goes with the next checkpoint. */
+static struct segment *take_empty(struct log *log, uint64_t keep_from)
 {
     struct segment *gone = NULL;
     struct segment **at = &log->segments;
@@ -325,19 +371,32 @@ void segments_recycle(struct log *log, uint64_t keep_from, const uint64_t *live,
     pthread_mutex_lock(&log->mutex);
     while (*at && (*at)->header.number < keep_from) {
         struct segment *segment = *at;
-        if (keep_live(segment, live, count) > 0) {
+        if (segment->parts > 0 || fetch_reads(log, segment)) {
             at = &segment->next;
             continue;
         }
         *at = segment->next;
         segment->next = gone;
         gone = segment;
+        log->slots[segment->slot] = NULL;
+        fetch_forget(log, segment);
     }
     pthread_mutex_unlock(&log->mutex);
+    return gone;
+}
+
+void segments_recycle(struct log *log, uint64_t keep_from, const uint64_t *live, size_t count)
+{
+    struct sweep sweep = {log, keep_from, live, count};
+    struct segment *gone;
+
+    forget_parts(log, &sweep);
+    gone = take_empty(log, keep_from);
     while (gone) {
         struct segment *segment = gone;
+        uint64_t number = segment->header.number;
         gone = segment->next;
-        recycle_file(log, segment->header.number);
         segment_free(segment);
+        recycle_file(log, number);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log's two threads: the writer (batches) and the helper (segments ahead, checkpoints). */
+/* The log's threads: the writer (batches), the helper (segments ahead, checkpoints); the reader is in fetch.c. */
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -166,18 +166,33 @@ static void *helper_main(void *arg)
 
 /* ---- life ---- */
 
+static void stop_writer(struct log *log)
+{
+    atomic_store(&log->is_stopping, true);
+    pthread_mutex_lock(&log->wake_mutex);
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->wake_mutex);
+    pthread_mutex_lock(&log->mutex);
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+    pthread_join(log->writer, NULL);
+}
+
 static int start_threads(struct log *log)
 {
-    int rc = pthread_create(&log->writer, NULL, writer_main, log);
+    int rc = fetch_start(log);
 
     if (rc != 0)
-        return -rc;
-    rc = pthread_create(&log->helper, NULL, helper_main, log);
-    log->has_threads = rc == 0;
-    if (rc != 0) {
-        atomic_store(&log->is_stopping, true);
-        pthread_join(log->writer, NULL);
+        return rc;
+    rc = pthread_create(&log->writer, NULL, writer_main, log);
+    if (rc == 0) {
+        rc = pthread_create(&log->helper, NULL, helper_main, log);
+        log->has_threads = rc == 0;
+        if (rc != 0)
+            stop_writer(log);
     }
+    if (rc != 0)
+        fetch_stop(log);
     return -rc;
 }
 
@@ -194,12 +209,24 @@ int log_start(struct log *log, struct log_error *error)
     return rc == 0 ? 0 : log_error_set(error, rc, "", 0, "cannot start threads: %s", err_text(rc));
 }
 
+static int write_submitted(struct log *log)
+{
+    int rc = 0;
+
+    while (rc == 0 && log_take_submitted(log))
+        rc = log_write_batch(log, false);
+    return rc;
+}
+
 int log_step(struct log *log)
 {
+    int rc;
+
     BUG_ON(log->has_threads, "the log has threads for this");
-    while (log_take_submitted(log))
-        if (log_write_batch(log, false) != 0)
-            return atomic_load(&log->failure);
+    rc = write_submitted(log);
+    fetch_step(log);
+    if (rc != 0)
+        return rc;
     if (log->pending && checkpoint_is_durable(log->pending)) {
         struct log_checkpoint *checkpoint = log->pending;
         log->pending = NULL;
@@ -225,19 +252,13 @@ int log_wait_idle(struct log *log)
 
 void log_stop(struct log *log)
 {
-    if (!log->has_threads)
-        return;
-    atomic_store(&log->is_stopping, true);
-    pthread_mutex_lock(&log->wake_mutex);
-    pthread_cond_signal(&log->wake);
-    pthread_mutex_unlock(&log->wake_mutex);
-    pthread_mutex_lock(&log->mutex);
-    pthread_cond_broadcast(&log->changed);
-    pthread_mutex_unlock(&log->mutex);
-    pthread_join(log->writer, NULL);
-    pthread_mutex_lock(&log->mutex);
-    pthread_cond_broadcast(&log->changed);
-    pthread_mutex_unlock(&log->mutex);
-    pthread_join(log->helper, NULL);
-    log->has_threads = false;
+    if (log->has_threads) {
+        stop_writer(log);
+        pthread_mutex_lock(&log->mutex);
+        pthread_cond_broadcast(&log->changed);
+        pthread_mutex_unlock(&log->mutex);
+        pthread_join(log->helper, NULL);
+        log->has_threads = false;
+    }
+    fetch_stop(log);
 }

@@ -25,6 +25,7 @@ void log_fail(struct log *log, int error, const char *what)
     pthread_mutex_lock(&log->mutex);
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
+    fetch_news(log);
     if (log->settings.events.failed)
         log->settings.events.failed(log->settings.events.context, error);
 }
@@ -126,8 +127,8 @@ static void note_places(struct log *log, const struct batch *batch)
 
     pthread_mutex_lock(&log->mutex);
     for (const struct log_part *part = log->first; part != batch->end; part = part->next) {
-        struct part_place place = {part->number, (uint32_t)log->position.offset + at, part->used};
-        segment_add_part(log->current, &place);
+        segment_add_part(log, log->current, part->number, (uint32_t)log->position.offset + at,
+                         part->used);
         at += part_room(part);
     }
     log->position.offset += batch->whole;
@@ -206,6 +207,8 @@ int log_write_batch(struct log *log, bool seals)
     log->is_sealed = batch.parts == 0;
     note_places(log, &batch);
     release(log, &batch);
+    if (atomic_load_explicit(&log->fetcher.waits, memory_order_seq_cst))
+        fetch_news(log);
     ask_for_checkpoint(log);
     return 0;
 }
