@@ -21,6 +21,24 @@ uint64_t node_bytes_in_use(const struct node *node)
     return sum;
 }
 
+uint64_t node_queue_bytes(const struct node *node)
+{
+    uint64_t sum = 0;
+    for (uint16_t i = 0; i < node->shards->count; i++)
+        sum += atomic_load_explicit(&node->shards->shards[i]->queue_bytes, memory_order_relaxed);
+    return sum;
+}
+
+/* Without the blocks that connections receive into at present. */
+static uint64_t queue_bytes(const struct broker_shard *broker)
+{
+    const struct shard *shard = broker->shard;
+    uint64_t receiving = (uint64_t)shard->receive_owned * BLOCK_RECEIVE_BYTES;
+
+    return shard->blocks.bytes_in_use - MIN(receiving, shard->blocks.bytes_in_use) +
+           queue_host_bytes(&broker->queues);
+}
+
 static uint64_t shard_bytes(const struct broker_shard *broker)
 {
     const struct shard *shard = broker->shard;
@@ -60,6 +78,7 @@ void alarm_measure(struct broker_shard *broker)
     bool on;
 
     atomic_store_explicit(&shard->bytes_in_use, shard_bytes(broker), memory_order_relaxed);
+    atomic_store_explicit(&shard->queue_bytes, queue_bytes(broker), memory_order_relaxed);
     atomic_store_explicit(&shard->receive_pinned,
                           shard->blocks.receive_in_use - shard->receive_owned,
                           memory_order_relaxed);

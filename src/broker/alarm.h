@@ -19,6 +19,8 @@ const char *alarm_reason(uint32_t alarms);
 
 /* Bytes that count: messages, buffers, unfinished contents, of all shards. Any thread. */
 uint64_t node_bytes_in_use(const struct node *node);
+/* Octets of messages and entries in memory: what paging keeps within limits. */
+uint64_t node_queue_bytes(const struct node *node);
 
 /* 40 % of this machine's memory, or of the cgroup's limit when that is less. */
 uint64_t memory_limit_default(void);

@@ -12,6 +12,7 @@
 #include "broker/mail.h"
 #include "broker/operation.h"
 #include "core/catalog/command_codec.h"
+#include "core/queue/pager.h"
 #include "core/queue/relocate.h"
 
 #include <errno.h>
@@ -114,16 +115,29 @@ static void send_confirms(struct broker_shard *broker)
     }
 }
 
+/* All shards page out when all together hold too much: whose queues the messages are in, and in whose
+ * blocks, differs. */
+static void page_out(struct broker_shard *broker)
+{
+    uint64_t used = node_queue_bytes(broker->node);
+    uint64_t budget = broker->node->settings.queue_memory_bytes;
+
+    if (UNLIKELY(used > budget) && broker->stage.stream)
+        queue_host_page_out(&broker->queues, used - budget);
+}
+
 static void on_conclude(struct shard *shard)
 {
     struct broker_shard *broker = broker_of(shard);
 
     durable_release(broker);
+    queue_host_fetched(&broker->queues);
     if (shard->id == CATALOG_SHARD)
         checkpoint_start_if_wanted(broker);
     commit_catalog(broker);
     queue_host_dispatch(&broker->queues);
     queue_host_relocate(&broker->queues);
+    page_out(broker);
     mail_flush_confirms(broker);
     send_confirms(broker);
     alarm_measure(broker);
@@ -278,6 +292,7 @@ void node_log_events(struct node *node, struct log_events *events)
         .failed = on_failed,
         .space = on_space,
         .checkpoint_due = on_checkpoint_due,
+        .fetched = on_durable,
     };
 }
 
@@ -305,7 +320,25 @@ void node_begin_journal(struct node *node)
 
 /* ---- life ---- */
 
-static const struct queue_host_events host_events = {.idle = operation_delete_idle};
+/* With --recover the start looks at everything; a damage that shows itself later stops the node by name, as
+ * one that shows at the start does. */
+static void on_unreadable(struct queue_host *host, const struct queue *queue, uint64_t id, int rc)
+{
+    struct node *node = CONTAINER_OF(host, struct broker_shard, queues)->node;
+
+    if (node_has_failed(node) || host->shard->stopping)
+        return;
+    log_error("a message cannot be read back: the node stops; --recover keeps what is readable",
+              "queue='%.*s' vhost='%.*s' record=%llx error='%s'", STR_ARG(queue->name),
+              STR_ARG(queue->vhost), (unsigned long long)id, err_text(rc));
+    on_failed(node, rc);
+}
+
+static const struct queue_host_events host_events = {
+    .idle = operation_delete_idle,
+    .loaded = operation_get_again,
+    .unreadable = on_unreadable,
+};
 
 static struct broker_shard *broker_shard_new(struct node *node, struct shard *shard)
 {
@@ -410,6 +443,8 @@ static void free_broker(struct node *node, uint16_t shard)
 {
     struct broker_shard *broker = node->brokers[shard];
 
+    if (broker->stage.stream)
+        queue_host_drop_loads(&broker->queues);
     queue_host_fini(&broker->queues);
     durable_fini(broker);
     mem_free(broker->transactions.ids);

@@ -25,6 +25,7 @@ struct node_settings {
     uint16_t shards;
     uint32_t spin_us;
     uint64_t memory_limit_bytes; /* messages and buffers above it raise ALARM_MEMORY */
+    uint64_t queue_memory_bytes; /* waiting messages above it leave memory (core/queue/pager.h) */
     struct log *log; /* opened, not replayed; NULL: nothing is kept. The node's from then on */
     struct str name; /* rabbit@host */
     struct str cluster_name;

@@ -131,6 +131,9 @@ void operation_barrier(struct operation *operation);
 /* Does the requester behind a direct reply-to address still wait? 404 when not; name: the address. */
 void operation_reply_address(struct operation *operation);
 
+/* Those that wait for a message of the queue to be read back look again. Thread: its shard. */
+void operation_get_again(struct queue *queue);
+
 /* The queue should go because nobody uses it (auto-delete, x-expires). Thread: its shard. */
 void operation_delete_idle(struct queue *queue);
 

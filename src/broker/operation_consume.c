@@ -121,12 +121,27 @@ static void get_finish(struct operation *op, struct broker_shard *here)
     operation_return(op, here);
 }
 
+/* Behind those that wait already: who asked first gets the first message. */
+static void wait_for_load(struct operation *op, struct queue *queue)
+{
+    struct operation *last = queue->getters;
+
+    op->next = NULL;
+    while (last && last->next)
+        last = last->next;
+    if (last)
+        last->next = op;
+    else
+        queue->getters = op;
+}
+
 /* Give the session a message with a reference of its own: with no_ack the entry's, else one more. */
-static void take_message(struct operation *op, struct broker_shard *here, struct queue *queue)
+static void take_message(struct operation *op, struct broker_shard *here, struct queue *queue,
+                         enum queue_got got)
 {
     struct message *entry;
 
-    op->found = queue_get(queue, op->no_ack, &op->message, &op->position);
+    op->found = got == QUEUE_GOT_MESSAGE;
     op->message_count = (uint32_t)MIN(queue_ready_count(queue), (uint64_t)UINT32_MAX);
     queue_touch(queue);
     if (!op->found)
@@ -142,12 +157,37 @@ static void take_message(struct operation *op, struct broker_shard *here, struct
 static void get_look(struct operation *op, struct broker_shard *here)
 {
     struct queue *queue = queue_find(&here->queues, op->queue);
+    enum queue_got got;
 
-    if (queue && queue->state == QUEUE_LIVE)
-        take_message(op, here, queue);
-    else
+    if (!queue || queue->state != QUEUE_LIVE) {
         refuse_no_queue(&op->refusal, op->name, op->vhost->name);
+        operation_send(op, here, op->origin, get_finish);
+        return;
+    }
+    got = queue_get(queue, op->no_ack, &op->message, &op->position);
+    if (got == QUEUE_GOT_LATER && !node_has_failed(here->node)) {
+        wait_for_load(op, queue);
+        return;
+    }
+    if (got == QUEUE_GOT_LATER)
+        refuse(&op->refusal, REFUSAL_INTERNAL_ERROR, "the broker cannot read its disk");
+    else
+        take_message(op, here, queue, got);
     operation_send(op, here, op->origin, get_finish);
+}
+
+void operation_get_again(struct queue *queue)
+{
+    struct broker_shard *here = CONTAINER_OF(queue->host, struct broker_shard, queues);
+    struct operation *list = queue->getters;
+
+    queue->getters = NULL;
+    while (list) {
+        struct operation *op = list;
+        list = op->next;
+        op->next = NULL;
+        get_look(op, here);
+    }
 }
 
 void operation_get(struct operation *op)

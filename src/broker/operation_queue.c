@@ -162,6 +162,7 @@ static void end_queue(struct broker_shard *here, struct queue *queue)
 {
     struct operation *waiters = queue->waiters;
 
+    operation_get_again(queue); /* they find that it goes */
     consumer_cancel_all(queue);
     list_remove(&queue->exclusive);
     queue->waiters = NULL;

@@ -134,6 +134,8 @@ void message_unref(struct shard *shard, struct pool *pool, const struct message 
 {
     struct message_shared *shared;
 
+    if (UNLIKELY(message->flags & MESSAGE_OUT))
+        return;
     if (!(message->flags & MESSAGE_SHARED)) {
         block_unref(shard, message->block, 1U + message->spare);
         return;

@@ -32,6 +32,7 @@ enum message_flag {
     MESSAGE_IN_RECEIVE = 1 << 3,  /* bytes lie in a receive block: moved when they wait */
     MESSAGE_ONE_FRAME = 1 << 4,   /* the image has at most one body frame */
     MESSAGE_CHAINED = 1 << 5,     /* the body is in the descriptor's chain */
+    MESSAGE_OUT = 1 << 6,         /* holds no bytes: they are in the log only; block is NULL */
 };
 
 enum message_state { MESSAGE_READY, MESSAGE_UNACKED, MESSAGE_GONE };
@@ -70,7 +71,9 @@ struct message {
         struct block *block;           /* one reference is held */
         struct message_shared *shared; /* MESSAGE_SHARED: one reference is held */
     };
-    uint32_t offset; /* of the image in `block`; not used when shared */
+    uint32_t
+        offset; /* of the image in `block`; not used when shared. MESSAGE_OUT: how many part numbers the
+                      * first chunk of a chained body lies before the body */
     uint32_t length; /* of the image */
     uint16_t names_len;
     uint8_t flags;       /* enum message_flag */

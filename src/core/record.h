@@ -13,7 +13,7 @@
  * from 1 without a gap (cluster.md, section 5); `transaction` is 0 outside of one.
  *
  *     BODY        body
- *     CHUNK       octets of a body
+ *     CHUNK       crc:32 0:32 octets of a body
  *     ENQUEUE     command position:64 expires:64 body          the id of this record is the body's
  *     ENQUEUE_REF command position:64 expires:64 body id:64
  *     SETTLE      command first:64 count:64                    acknowledged, rejected, purged
@@ -22,14 +22,25 @@
  *     COMMIT      transaction:64
  *     CATALOG     a catalog command (core/catalog/command_codec.h)
  *
- * body: image-length:32 names-length:16 flags:8 0:8 body-size:64 chunk-count:32 0:32 chunk id:64 ... image
+ *     PAGE        incarnation:64 first position:64 count:32 crc:32 entry ...
+ *                 entry: body id:64 expires:64 image-length:32 body-size:32 span:32 0:32
+ *                 body id 0: nothing is there. `span`: parts before the body's that hold chunks of it
+ *                 A chunk of a queue whose entries left memory. No command: replay passes over it
+ *
+ * body: image-length:32 names-length:16 flags:8 0:8 body-size:64 chunk-count:32 crc:32 chunk id:64 ... image
  * (the image as message.h draws it; of a chained body the octets are those of the chunks).
  * Times are wall-clock milliseconds; 0 = never.
  *
+ * What is read back while the node runs is read without the rest of its part, so it has a checksum of its
+ * own: `crc` is CRC32C over the other octets of the body, the chunk, the page.
+ *
  * In checkpoints only:
  *
- *     QUEUE_STATE   incarnation:64 sequence:64 tail:64 delivered:64 epoch:64 count:32 0:32 entry ...
- *                   entry: position:64 (top bit: redelivered) expires:64 body id:64
+ *     QUEUE_STATE   incarnation:64 sequence:64 tail:64 delivered:64 epoch:64 count:32 pages:32 entry ... page ...
+ *                   entry: position:64 (top bit: redelivered) expires:64 body id:64 image-length:32 body-size:32
+ *                          span:32 0:32
+ *                   page: first position:64 record id:64 live:128 redelivered:128 body-size:64 expires:64
+ *                         first part:64 last part:64
  *     CATALOG_STATE captured:64 last incarnation:64 last transaction:64
  *
  * Several of a queue stand one behind the other, the last has its true tail. Replay passes over commands
@@ -47,6 +58,7 @@ enum record_kind {
     RECORD_CATALOG = 9,
     RECORD_QUEUE_STATE = 10,
     RECORD_CATALOG_STATE = 11,
+    RECORD_PAGE = 12,
 };
 
 /* Of all kinds, for now. */
@@ -55,7 +67,11 @@ enum record_kind {
 #define RECORD_COMMAND_BYTES 32U
 #define RECORD_BODY_FIXED 24U
 #define RECORD_STATE_FIXED 48U
-#define RECORD_STATE_ENTRY 24U
+#define RECORD_STATE_ENTRY 40U
+#define RECORD_STATE_PAGE 80U
+#define RECORD_CHUNK_FIXED 8U
+#define RECORD_PAGE_FIXED 24U
+#define RECORD_PAGE_ENTRY 32U
 #define RECORD_REDELIVERED (1ULL << 63)
 
 struct record_command {
@@ -74,6 +90,8 @@ struct record_body {
     uint32_t chunk_count;
     const uint8_t *chunk_ids; /* big-endian */
     const uint8_t *image;
+    uint32_t crc;
+    const uint8_t *start; /* of the body; for record_body_is_whole */
 };
 
 static inline void record_command_write(struct writer *w, const struct record_command *command)
@@ -98,7 +116,36 @@ static inline struct record_command record_command_read(struct cursor *in)
 uint32_t record_body_size(const struct message *message);
 /* The chunks of a chained one are logged already: message->shared has their identities. */
 void record_body_write(struct writer *w, const struct message *message);
-/* The rest of `in` is a body. ERR_CORRUPT: it is not well-formed, or the image is none. */
+/* The rest of `in` is a body. ERR_CORRUPT: it is not well-formed, or the image is none. The checksum is left
+ * to record_body_is_whole: in replay the part's own was looked at. */
 MUST_CHECK int record_body_read(struct cursor *in, struct record_body *out);
+bool record_body_is_whole(const struct record_body *body);
+
+/* The body in an ENQUEUE or BODY record, its checksum looked at. ERR_CORRUPT. */
+MUST_CHECK int record_message_read(uint8_t kind, const uint8_t *payload, uint32_t octets,
+                                   struct record_body *out);
+
+void record_chunk_write(struct writer *w, const uint8_t *octets, uint32_t n);
+/* ERR_CORRUPT; `*out` borrows. */
+MUST_CHECK int record_chunk_read(const uint8_t *payload, uint32_t octets, struct str *out);
+
+/* One entry of a PAGE record. */
+struct record_page_entry {
+    uint64_t body; /* 0: nothing is there */
+    uint64_t expires_ms;
+    uint32_t image_len;
+    uint32_t body_bytes;
+    uint32_t span;
+};
+
+static inline uint32_t record_page_size(uint32_t count)
+{
+    return RECORD_PAGE_FIXED + count * RECORD_PAGE_ENTRY;
+}
+void record_page_write(struct writer *w, uint64_t incarnation, uint64_t first,
+                       const struct record_page_entry *entries, uint32_t count);
+/* ERR_CORRUPT: malformed, or not this page. */
+MUST_CHECK int record_page_read(const uint8_t *payload, uint32_t octets, uint64_t incarnation,
+                                uint64_t first, struct record_page_entry *entries, uint32_t count);
 
 #endif

@@ -43,15 +43,15 @@ static void command(struct stage *stage, struct writer *w, const struct queue_id
 static uint64_t log_chunk(struct stage *stage, const uint8_t *octets, uint32_t n)
 {
     uint64_t id;
-    struct writer w = record(stage, RECORD_CHUNK, n, &id);
-    writer_bytes(&w, octets, n);
+    struct writer w = record(stage, RECORD_CHUNK, RECORD_CHUNK_FIXED + n, &id);
+    record_chunk_write(&w, octets, n);
     return id;
 }
 
 /* The chain's blocks are of any size; each is cut where it is too large for a record. */
 static void log_chunks(struct stage *stage, struct message_shared *shared)
 {
-    uint32_t max = MIN(STAGE_CHUNK_BYTES, log_record_max(stage->stream->log));
+    uint32_t max = MIN(STAGE_CHUNK_BYTES, log_record_max(stage->stream->log) - RECORD_CHUNK_FIXED);
     uint32_t count = 0;
     uint32_t n = 0;
 
@@ -145,6 +145,17 @@ void stage_delivered(struct stage *stage, uint64_t incarnation, uint64_t upto)
     writer_u64(&w, upto);
     (void)end_record(stage, &w);
     stage->is_urgent = true;
+}
+
+uint64_t stage_page(struct stage *stage, uint64_t incarnation, uint64_t first,
+                    const struct record_page_entry *entries, uint32_t count)
+{
+    uint64_t id;
+    struct writer w = record(stage, RECORD_PAGE, record_page_size(count), &id);
+
+    record_page_write(&w, incarnation, first, entries, count);
+    (void)end_record(stage, &w);
+    return id;
 }
 
 lsn_t stage_commit(struct stage *stage, uint64_t transaction)

@@ -46,6 +46,10 @@ lsn_t stage_settle(struct stage *stage, const struct queue_identity *queue, enum
                    uint64_t first, uint64_t count);
 /* Positions below `upto` may have been delivered. */
 void stage_delivered(struct stage *stage, uint64_t incarnation, uint64_t upto);
+/* The identities of a chunk of a queue that leaves memory. Returns that of the record; it can be fetched from
+ * now on, and nobody needs to wait for it. */
+uint64_t stage_page(struct stage *stage, uint64_t incarnation, uint64_t first,
+                    const struct record_page_entry *entries, uint32_t count);
 /* Everything staged under `transaction`, on whatever shard, counts from here on. */
 lsn_t stage_commit(struct stage *stage, uint64_t transaction);
 /* Room for a catalog command of `octets`. */
@@ -58,6 +62,14 @@ bool stage_submit(struct stage *stage, bool is_due);
 static inline uint64_t stage_wall_ms(const struct stage *stage, uint64_t mono_ms)
 {
     return mono_ms ? mono_ms + stage->wall_offset_ms : 0;
+}
+
+/* The other way; a time before the clock began is due at once. */
+static inline uint64_t stage_mono_ms(const struct stage *stage, uint64_t wall_ms)
+{
+    if (wall_ms == 0)
+        return 0;
+    return wall_ms > stage->wall_offset_ms ? wall_ms - stage->wall_offset_ms : 1;
 }
 
 #endif

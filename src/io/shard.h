@@ -79,6 +79,7 @@ struct shard {
     _Atomic bool poked;
     _Atomic bool stop_requested;
     _Atomic uint32_t receive_pinned; /* receive blocks that waiting messages keep */
+    _Atomic uint64_t queue_bytes;    /* of waiting messages of this shard */
     _Atomic uint64_t bytes_in_use;   /* messages, buffers and unfinished input of this shard */
 };
 

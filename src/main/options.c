@@ -18,6 +18,7 @@ enum option_key {
     OPTION_SHARDS,
     OPTION_SPIN,
     OPTION_MEMORY_LIMIT,
+    OPTION_QUEUE_MEMORY,
     OPTION_SEGMENT_SIZE,
     OPTION_RECOVER,
     OPTION_LOG,
@@ -34,6 +35,7 @@ static const struct option long_options[] = {
     {"shards", required_argument, NULL, OPTION_SHARDS},
     {"spin", required_argument, NULL, OPTION_SPIN},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
+    {"queue-memory", required_argument, NULL, OPTION_QUEUE_MEMORY},
     {"log-segment-size", required_argument, NULL, OPTION_SEGMENT_SIZE},
     {"recover", no_argument, NULL, OPTION_RECOVER},
     {"log", required_argument, NULL, OPTION_LOG},
@@ -55,6 +57,9 @@ static const char usage[] =
     "  --spin US           microseconds a busy shard looks for more before it sleeps (default: 0)\n"
     "  --memory-limit X    watermark that blocks publishers: bytes, 512MiB, 2GB, or a fraction of\n"
     "                      the memory such as 0.4 (the default)\n"
+    "  --queue-memory X    memory of waiting messages, 1MiB or more; what is beyond it waits on "
+    "the\n"
+    "                      disk (default: 64MiB)\n"
     "  --log-segment-size X  size of a file of the log, 1MiB to 1GiB (default: 64MiB)\n"
     "  --recover           start although the data directory is damaged: keep everything "
     "readable,\n"
@@ -150,6 +155,14 @@ static enum options_result set_segment_size(const char *text, struct options *ou
     return OPTIONS_RUN;
 }
 
+static enum options_result set_queue_memory(const char *text, struct options *out)
+{
+    if (memory_limit_parse(text, memory_total(), &out->queue_memory_bytes) != 0 ||
+        out->queue_memory_bytes < (1U << 20))
+        return wrong("the memory of queues must be a size from 1MiB on, or a fraction", text);
+    return OPTIONS_RUN;
+}
+
 static enum options_result take(int key, const char *value, struct options *out)
 {
     switch (key) {
@@ -169,6 +182,8 @@ static enum options_result take(int key, const char *value, struct options *out)
         if (memory_limit_parse(value, memory_total(), &out->memory_limit_bytes) != 0)
             return wrong("the memory limit must be a size or a fraction", value);
         return OPTIONS_RUN;
+    case OPTION_QUEUE_MEMORY:
+        return set_queue_memory(value, out);
     case OPTION_SEGMENT_SIZE:
         return set_segment_size(value, out);
     case OPTION_RECOVER:
@@ -210,8 +225,11 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
     enum options_result result;
     int key;
 
-    *out = (struct options){
-        .data_dir = "data", .port = 5672, .segment_bytes = 64ULL << 20, .log_level = LOG_INFO};
+    *out = (struct options){.data_dir = "data",
+                            .port = 5672,
+                            .segment_bytes = 64ULL << 20,
+                            .queue_memory_bytes = 64ULL << 20,
+                            .log_level = LOG_INFO};
     result = take_environment(out);
     while (result == OPTIONS_RUN && (key = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         result = take(key, optarg, out);

@@ -67,6 +67,7 @@ static struct node_settings settings_from(const struct options *options, struct 
         .spin_us = options->spin_us,
         .memory_limit_bytes =
             options->memory_limit_bytes ? options->memory_limit_bytes : memory_limit_default(),
+        .queue_memory_bytes = options->queue_memory_bytes,
         .name = name,
         .cluster_name = name,
     };

@@ -1,57 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The classic queue: first in, first out, returned messages first, expiry at the head. */
+/* The classic queue: first in, first out, returned messages first. */
 #include "base/bug.h"
+#include "core/queue/classic_internal.h"
 #include "core/queue/consumer.h"
-#include "core/queue/queue.h"
+#include "core/queue/loader.h"
 #include "core/queue/relocate.h"
-
-/* ---- commands: apply, and what of them is staged ---- */
 
 /* Deliveries in one dispatch from which on the mark runs ahead, and how far. */
 #define MARK_BURST 64U
 #define MARK_AHEAD_MAX 65536U
-
-static bool is_kept(const struct queue *queue, const struct message *message)
-{
-    return UNLIKELY(queue->settings.durable && (message->flags & MESSAGE_PERSISTENT)) &&
-           stage_keeps(queue->host->stage);
-}
-
-static struct queue_identity identity_of(struct queue *queue)
-{
-    return (struct queue_identity){queue->ref.incarnation, queue->epoch, &queue->sequence};
-}
-
-/* A run of kept positions that are gone: one record. */
-struct gone_run {
-    enum record_kind kind;
-    uint64_t first;
-    uint64_t count;
-    lsn_t lsn;
-};
-
-static void flush_gone(struct queue *queue, struct gone_run *run)
-{
-    struct queue_identity identity = identity_of(queue);
-
-    if (run->count > 0)
-        run->lsn = stage_settle(queue->host->stage, &identity, run->kind, run->first, run->count);
-    run->count = 0;
-}
-
-static void note_gone(struct queue *queue, struct gone_run *run, uint64_t position,
-                      const struct message *message)
-{
-    if (LIKELY(!is_kept(queue, message)))
-        return;
-    if (run->count > 0 && run->first + run->count == position) {
-        run->count++;
-        return;
-    }
-    flush_gone(queue, run);
-    run->first = position;
-    run->count = 1;
-}
 
 /* Tell the log how far deliveries went, so that what comes back after a crash is marked redelivered. Under
  * load the mark runs ahead, and so is seldom late and seldom written; it may mark too much, never needs
@@ -66,77 +23,12 @@ static COLD void mark_delivered(struct queue *queue)
     stage_delivered(queue->host->stage, queue->ref.incarnation, queue->marked);
 }
 
-/* Forget an entry and release its bytes. */
-static void drop(struct queue *queue, uint64_t position, const struct message *message)
-{
-    message_unref(queue->host->shard, &queue->host->descriptors, message);
-    entries_drop(&queue->entries, &queue->host->chunks, position);
-    queue->host->messages--;
-}
-
-/* ---- the ready messages, in order ---- */
-
-static bool first_ready(const struct queue *queue, uint64_t *position)
-{
-    if (UNLIKELY(queue->returned.count > 0)) {
-        *position = returned_lowest(&queue->returned);
-        return true;
-    }
-    *position = queue->next;
-    return queue->next < queue->entries.tail;
-}
-
-static void take_first(struct queue *queue, const struct message *message)
-{
-    queue->ready_bytes -= message->body_bytes;
-    if (UNLIKELY(queue->returned.count > 0))
-        returned_take_lowest(&queue->returned);
-    else
-        queue->next++;
-}
-
-static bool is_expired(const struct queue *queue, const struct message *message)
-{
-    return UNLIKELY(message->expires_ms != 0) && message->expires_ms <= queue->host->shard->now_ms;
-}
-
-/* Drop what has expired at the head. RabbitMQ too looks at the head only. */
-static void expire_head(struct queue *queue)
-{
-    struct gone_run gone = {.kind = RECORD_EXPIRE};
-    uint64_t position;
-
-    while (first_ready(queue, &position)) {
-        struct message *message = entries_at(&queue->entries, position);
-        if (!is_expired(queue, message))
-            break;
-        note_gone(queue, &gone, position, message);
-        take_first(queue, message);
-        drop(queue, position, message);
-        queue->stats.expired++;
-    }
-    flush_gone(queue, &gone);
-}
-
-/* Wake when the message at the head is due. */
-static void arm_expiry(struct queue *queue)
-{
-    uint64_t position;
-    const struct message *message;
-
-    if (!first_ready(queue, &position))
-        return;
-    message = entries_at(&queue->entries, position);
-    if (message->expires_ms != 0 && queue->expiry.due_ms != message->expires_ms)
-        timer_start(&queue->host->shard->timers, &queue->expiry, message->expires_ms);
-}
-
 /* ---- delivery ---- */
 
 static HOT void deliver(struct queue *queue, struct consumer *consumer, uint64_t position,
                         struct message *message, struct gone_run *gone)
 {
-    take_first(queue, message);
+    take_first(queue, position, message);
     queue->stats.redelivered += (message->flags & MESSAGE_REDELIVERED) != 0;
     if (consumer->window != CONSUMER_NO_WINDOW)
         consumer->window--;
@@ -160,7 +52,7 @@ static HOT void deliver(struct queue *queue, struct consumer *consumer, uint64_t
 
 static void note_behind(struct queue *queue, const struct message *message)
 {
-    if (queue->consumer_count == 0)
+    if (queue->consumer_count == 0 || !message)
         return;
     queue->host->behind_turn = queue->host->shard->turns;
     queue->host->behind_length = message->length;
@@ -176,7 +68,7 @@ static HOT void classic_dispatch(struct queue *queue)
     while (first_ready(queue, &position)) {
         struct message *message = entries_at(&queue->entries, position);
         struct consumer *consumer;
-        if (is_expired(queue, message)) {
+        if (LIKELY(message) && is_expired(queue, message)) {
             expire_head(queue);
             continue;
         }
@@ -185,8 +77,14 @@ static HOT void classic_dispatch(struct queue *queue)
             note_behind(queue, message);
             break;
         }
+        if (UNLIKELY(!message || (message->flags & MESSAGE_OUT))) {
+            queue_load(queue, position, true);
+            break;
+        }
         deliver(queue, consumer, position, message, &gone);
     }
+    if (UNLIKELY(queue->ahead_to != 0))
+        queue_read_ahead(queue);
     if (UNLIKELY(gone.count > 0))
         flush_gone(queue, &gone);
     if (UNLIKELY(queue->to_mark > queue->marked))
@@ -206,7 +104,8 @@ static COLD bool deliver_at_once(struct queue *queue, const struct message *mess
     consumer = consumer_next(queue);
     if (queue_ready_count(queue) > 0 || !consumer)
         return false;
-    position = entries_push(&queue->entries, &queue->host->chunks, message);
+    position = entries_push(&queue->entries, &queue->host->store, message);
+    queue->ready++;
     queue->ready_bytes += message->body_bytes;
     queue->host->messages++;
     if (message->flags & MESSAGE_IN_RECEIVE)
@@ -255,7 +154,8 @@ static HOT lsn_t classic_enqueue(struct queue *queue, const struct message *from
             return 0;
         }
     }
-    position = entries_push(&queue->entries, &queue->host->chunks, &message);
+    position = entries_push(&queue->entries, &queue->host->store, &message);
+    queue->ready++;
     queue->ready_bytes += message.body_bytes;
     queue->host->messages++;
     if (message.flags & MESSAGE_IN_RECEIVE)
@@ -268,69 +168,26 @@ static HOT lsn_t classic_enqueue(struct queue *queue, const struct message *from
 static void classic_restore(struct queue *queue, uint64_t position, uint64_t body,
                             const struct message *message)
 {
+    struct entry_chunk *chunk;
+
     entries_skip_to(&queue->entries, position);
-    (void)entries_push(&queue->entries, &queue->host->chunks, message);
+    (void)entries_push(&queue->entries, &queue->host->store, message);
     entries_set_body(&queue->entries, position, body);
+    if (message->flags & MESSAGE_OUT) {
+        chunk = entries_chunk(&queue->entries, position);
+        chunk->out++;
+        chunk->out_bytes += queue_out_bytes(message);
+    }
+    queue->ready++;
     queue->ready_bytes += message->body_bytes;
     queue->host->messages++;
     queue->has_expiring |= message->expires_ms != 0;
 }
 
-/* ---- settling ---- */
-
-struct settle_run {
-    uint64_t first;
-    uint64_t count;
-};
-
-/* Requeued positions are contiguous most of the time: gather them into runs. */
-static void requeue_one(struct queue *queue, struct settle_run *run, uint64_t position,
-                        struct message *message)
-{
-    message->state = MESSAGE_READY;
-    queue->ready_bytes += message->body_bytes;
-    if (run->count > 0 && run->first + run->count == position) {
-        run->count++;
-        return;
-    }
-    if (run->count > 0)
-        returned_add(&queue->returned, run->first, run->count);
-    run->first = position;
-    run->count = 1;
-}
-
-static lsn_t classic_settle(struct queue *queue, uint64_t first, uint64_t count,
-                            enum queue_settle_how how)
-{
-    struct settle_run run = {0};
-    struct gone_run gone = {.kind = RECORD_SETTLE};
-
-    for (uint64_t position = first; position < first + count; position++) {
-        struct message *message = entries_at(&queue->entries, position);
-        if (!message || message->state != MESSAGE_UNACKED)
-            continue;
-        queue->unacked--;
-        if (how == QUEUE_SETTLE_REQUEUE || how == QUEUE_SETTLE_RETURN) {
-            if (how == QUEUE_SETTLE_REQUEUE)
-                message->flags |= MESSAGE_REDELIVERED;
-            requeue_one(queue, &run, position, message);
-            continue;
-        }
-        queue->stats.acked++;
-        note_gone(queue, &gone, position, message);
-        drop(queue, position, message);
-    }
-    flush_gone(queue, &gone);
-    if (run.count > 0) {
-        returned_add(&queue->returned, run.first, run.count);
-        queue_mark_dirty(queue);
-    }
-    return gone.lsn;
-}
-
 /* ---- the other operations ---- */
 
-static bool classic_get(struct queue *queue, bool no_ack, struct message *out, uint64_t *position)
+static enum queue_got classic_get(struct queue *queue, bool no_ack, struct message *out,
+                                  uint64_t *position)
 {
     struct gone_run gone = {.kind = RECORD_SETTLE};
     struct message *message;
@@ -339,9 +196,13 @@ static bool classic_get(struct queue *queue, bool no_ack, struct message *out, u
     classic_dispatch(queue);
     expire_head(queue);
     if (!first_ready(queue, position))
-        return false;
+        return QUEUE_GOT_NONE;
     message = entries_at(&queue->entries, *position);
-    take_first(queue, message);
+    if (UNLIKELY(!message || (message->flags & MESSAGE_OUT))) {
+        queue_load(queue, *position, true);
+        return QUEUE_GOT_LATER;
+    }
+    take_first(queue, *position, message);
     queue->stats.got++;
     if (UNLIKELY(queue->has_expiring))
         arm_expiry(queue); /* there is another head now */
@@ -353,43 +214,13 @@ static bool classic_get(struct queue *queue, bool no_ack, struct message *out, u
             queue->to_mark = *position + 1;
             mark_delivered(queue);
         }
-        return true;
+        return QUEUE_GOT_MESSAGE;
     }
     note_gone(queue, &gone, *position, message);
     flush_gone(queue, &gone);
-    entries_drop(&queue->entries, &queue->host->chunks, *position);
+    entries_drop(&queue->entries, &queue->host->store, *position);
     queue->host->messages--;
-    return true;
-}
-
-static uint64_t classic_purge(struct queue *queue, lsn_t *lsn)
-{
-    struct gone_run gone = {.kind = RECORD_SETTLE};
-    uint64_t position;
-    uint64_t purged = 0;
-
-    expire_head(queue);
-    while (first_ready(queue, &position)) {
-        struct message *message = entries_at(&queue->entries, position);
-        note_gone(queue, &gone, position, message);
-        take_first(queue, message);
-        drop(queue, position, message);
-        purged++;
-    }
-    flush_gone(queue, &gone);
-    *lsn = gone.lsn;
-    return purged;
-}
-
-static void classic_clear(struct queue *queue)
-{
-    struct entries *entries = &queue->entries;
-
-    for (uint64_t p = entries_next_live(entries, 0); p < entries->tail;
-         p = entries_next_live(entries, p + 1))
-        drop(queue, p, entries_at(entries, p));
-    entries_fini(entries, &queue->host->chunks);
-    returned_fini(&queue->returned);
+    return QUEUE_GOT_MESSAGE;
 }
 
 const struct queue_ops classic_queue_ops = {

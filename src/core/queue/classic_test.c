@@ -35,7 +35,7 @@ static void messages_leave_in_order(void **state)
     assert_int_equal(queue_ready_count(f.queue), 0);
     settle(&f, &a, 0, 300, QUEUE_SETTLE_ACK);
     assert_int_equal(f.host.messages, 0);
-    assert_int_equal(f.host.chunks.in_use, 0);
+    assert_int_equal(f.host.store.chunks.in_use, 0);
     assert_int_equal(f.queue->stats.acked, 300);
     consumer_cancel(a.consumer);
     fixture_close(&f);

@@ -1,40 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The entries of one queue by position: a growing and shrinking run of small chunks. */
+/* The entries of one queue by position: small chunks, in memory or as pages in the log. */
 #ifndef TOKKI_CORE_QUEUE_ENTRIES_H
 #define TOKKI_CORE_QUEUE_ENTRIES_H
 
 #include "base/bug.h"
+#include "base/list.h"
 #include "core/message.h"
+#include "core/queue/page.h"
 
 /* 4 KiB of entries: 10,000 queues with a message each cost 40 MB, and a chunk is bought once per 128
  * messages. */
-#define ENTRIES_PER_CHUNK 128U
-
+/* A chunk in memory. */
 struct entry_chunk {
-    uint32_t live;    /* entries that are not MESSAGE_GONE */
+    struct list resident;       /* the host's: chunks in memory, oldest first (pager.h) */
+    struct entries *owner;      /* of a struct queue */
+    uint64_t number;            /* position / ENTRIES_PER_CHUNK */
+    uint64_t page;              /* the record that has its identities already; 0: none */
+    uint64_t out_bytes;         /* about what its entries without bytes take when they come back */
+    uint32_t out;               /* live entries that are MESSAGE_OUT */
+    struct entry_bits expected; /* entries whose bytes are being read back */
+    uint32_t live;              /* entries that are not MESSAGE_GONE */
     uint32_t first;   /* entries before this index are gone: the chunk was begun in the middle */
     uint64_t *bodies; /* heap: identities of the bodies in the log; NULL while none is kept there */
     struct message messages[ENTRIES_PER_CHUNK];
 };
 
-/* Positions [head, tail) may be live. Position p is in chunk p / ENTRIES_PER_CHUNK, found through a
- * ring of pointers; a chunk whose entries are all gone is given back even between live ones, so an
- * old unacknowledged message holds 4 KiB, not everything that came after it.
+/* Positions [head, tail) may be live. Position p is in chunk p / ENTRIES_PER_CHUNK, which is in memory,
+ * or a page in the log with a small descriptor here; both are found through rings of pointers. A chunk
+ * or page whose entries are all gone is given back even between live ones, so an old unacknowledged
+ * message holds 4 KiB, not everything that came after it.
  *
- * Invariants: head <= tail; the chunk of `head` is present or head == tail; every present chunk has
- * live > 0.
+ * Invariants: head <= tail; the chunk of `head` is there (in memory or as a page) or head == tail; every
+ * chunk and page has live > 0; a number is in one ring at most.
  * Owner: the queue. Thread: its shard. Freed by: entries_fini, when all are gone. */
 struct entries {
     uint64_t head;
     uint64_t tail;
     struct entry_chunk **ring;
-    uint32_t ring_capacity; /* power of two, 0 when never used */
+    struct entry_page **pages; /* of the same capacity; NULL while there was never a page */
+    uint32_t ring_capacity;    /* power of two, 0 when never used */
+    uint32_t page_count;
 };
 
+/* Where chunks come from, and who keeps track of them. Owner: the host. */
+struct entry_store {
+    struct pool chunks;   /* struct entry_chunk */
+    struct pool pages;    /* struct entry_page */
+    struct list resident; /* chunks in memory, oldest first */
+};
+
+void entry_store_init(struct entry_store *store);
+void entry_store_fini(struct entry_store *store);
+
 /* entries_push's way when the tail has no chunk. */
-struct entry_chunk *entries_add_chunk(struct entries *entries, struct pool *pool);
+struct entry_chunk *entries_add_chunk(struct entries *entries, struct entry_store *store);
 /* entries_drop's way when a chunk has no live entry left. */
-void entries_free_chunk(struct entries *entries, struct pool *pool, uint64_t position);
+void entries_free_chunk(struct entries *entries, struct entry_store *store, uint64_t position);
 
 static inline struct entry_chunk **entries_slot(const struct entries *entries, uint64_t position)
 {
@@ -42,7 +63,7 @@ static inline struct entry_chunk **entries_slot(const struct entries *entries, u
 }
 
 /* Append an entry (copied). Returns its position. Inline, as entries_drop: both run per message. */
-static inline uint64_t entries_push(struct entries *entries, struct pool *pool,
+static inline uint64_t entries_push(struct entries *entries, struct entry_store *store,
                                     const struct message *message)
 {
     struct entry_chunk *chunk = NULL;
@@ -51,13 +72,13 @@ static inline uint64_t entries_push(struct entries *entries, struct pool *pool,
     if (entries->ring_capacity && index != 0)
         chunk = *entries_slot(entries, entries->tail);
     if (UNLIKELY(!chunk))
-        chunk = entries_add_chunk(entries, pool);
+        chunk = entries_add_chunk(entries, store);
     chunk->messages[index] = *message;
     chunk->live++;
     return entries->tail++;
 }
 
-/* The entry at `position`, NULL when it is gone or never was. Valid until it is dropped. */
+/* The entry at `position`, NULL when it is gone, or never was, or is in a page. Valid until it is dropped. */
 static inline struct message *entries_at(const struct entries *entries, uint64_t position)
 {
     struct entry_chunk *chunk;
@@ -72,7 +93,8 @@ static inline struct message *entries_at(const struct entries *entries, uint64_t
 }
 
 /* Forget the live entry at `position`; its bytes have been released by the caller. */
-static inline void entries_drop(struct entries *entries, struct pool *pool, uint64_t position)
+static inline void entries_drop(struct entries *entries, struct entry_store *store,
+                                uint64_t position)
 {
     struct entry_chunk *chunk = *entries_slot(entries, position);
 
@@ -80,7 +102,7 @@ static inline void entries_drop(struct entries *entries, struct pool *pool, uint
                  (unsigned long long)position);
     chunk->messages[position % ENTRIES_PER_CHUNK].state = MESSAGE_GONE;
     if (UNLIKELY(--chunk->live == 0))
-        entries_free_chunk(entries, pool, position);
+        entries_free_chunk(entries, store, position);
 }
 
 /* The identity of the body in the log of the entry at `position`, which is there; 0: it is not kept. */
@@ -106,7 +128,37 @@ void entries_skip_to(struct entries *entries, uint64_t position);
 /* The first live position >= `from`, or `tail`. */
 uint64_t entries_next_live(const struct entries *entries, uint64_t from);
 
-/* Give back all chunks and the ring. */
-void entries_fini(struct entries *entries, struct pool *pool);
+/* The same, passing over pages. */
+uint64_t entries_next_resident(const struct entries *entries, uint64_t from);
+
+/* ---- pages ---- */
+
+/* The page that stands for the chunk of `position`, NULL when there is none. */
+static inline struct entry_page *entries_page(const struct entries *entries, uint64_t position)
+{
+    if (LIKELY(entries->page_count == 0) || position < entries->head || position >= entries->tail)
+        return NULL;
+    return entries->pages[(position / ENTRIES_PER_CHUNK) & (entries->ring_capacity - 1)];
+}
+
+/* The chunk in memory of `position`, NULL when there is none. */
+static inline struct entry_chunk *entries_chunk(const struct entries *entries, uint64_t position)
+{
+    if (position < entries->head || position >= entries->tail)
+        return NULL;
+    return *entries_slot(entries, position);
+}
+
+/* Put `page` (copied) where a chunk was or nothing is; its entries hold nothing any more. */
+void entries_set_page(struct entries *entries, struct entry_store *store, uint64_t number,
+                      const struct entry_page *page);
+/* Put a chunk where a page is: all entries MESSAGE_GONE, live 0. The caller fills it. */
+struct entry_chunk *entries_unset_page(struct entries *entries, struct entry_store *store,
+                                       uint64_t number);
+/* A page has no live entry left. */
+void entries_free_page(struct entries *entries, struct entry_store *store, uint64_t number);
+
+/* Give back all chunks, pages and the rings. Returns how many live entries were in pages. */
+uint64_t entries_fini(struct entries *entries, struct entry_store *store);
 
 #endif

@@ -13,7 +13,7 @@ void queue_host_init(struct queue_host *host, struct shard *shard, struct stage 
     *host = (struct queue_host){
         .shard = shard, .stage = stage, .events = events, .consumer_free = UINT32_MAX};
     host->table = mem_alloc_zero(sizeof *host->table);
-    pool_init(&host->chunks, sizeof(struct entry_chunk), 16);
+    entry_store_init(&host->store);
     pool_init(&host->descriptors, sizeof(struct message_shared), 256);
     pool_init(&host->consumers, sizeof(struct consumer), 64);
     list_init(&host->dirty);
@@ -27,7 +27,7 @@ void queue_host_fini(struct queue_host *host)
         mem_free(atomic_load(&host->table->pages[i]));
     mem_free(host->table);
     mem_free(host->consumer_slots);
-    pool_fini(&host->chunks);
+    entry_store_fini(&host->store);
     pool_fini(&host->descriptors);
     pool_fini(&host->consumers);
 }
@@ -60,7 +60,8 @@ void queue_host_dispatch(struct queue_host *host)
 
 uint64_t queue_host_bytes(const struct queue_host *host)
 {
-    return host->chunks.in_use * host->chunks.object_bytes +
+    return host->store.chunks.in_use * host->store.chunks.object_bytes +
+           host->store.pages.in_use * host->store.pages.object_bytes +
            host->descriptors.in_use * host->descriptors.object_bytes +
            host->consumers.in_use * host->consumers.object_bytes;
 }

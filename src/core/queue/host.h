@@ -4,12 +4,14 @@
 #define TOKKI_CORE_QUEUE_HOST_H
 
 #include "base/list.h"
+#include "core/queue/entries.h"
 #include "core/ref.h"
 #include "core/stage.h"
 #include "io/shard.h"
 
 struct consumer;
 struct queue;
+struct queue_host;
 
 #define QUEUE_TABLE_PAGE 1024U
 #define QUEUE_TABLE_PAGES 4096U
@@ -25,6 +27,10 @@ struct queue_table {
 struct queue_host_events {
     /* The queue should go: its last consumer left (auto-delete) or it was unused (x-expires). */
     void (*idle)(struct queue *queue);
+    /* Ask again: a message that somebody got QUEUE_GOT_LATER for is there, or can never be. */
+    void (*loaded)(struct queue *queue);
+    /* Record `id`, which a message needs, cannot be read back: the disk is damaged, or fails. */
+    void (*unreadable)(struct queue_host *host, const struct queue *queue, uint64_t id, int rc);
 };
 
 struct consumer_slot {
@@ -39,7 +45,7 @@ struct queue_host {
     struct stage *stage;
     const struct queue_host_events *events;
     struct queue_table *table;
-    struct pool chunks;      /* struct entry_chunk */
+    struct entry_store store;
     struct pool descriptors; /* struct message_shared */
     struct pool consumers;   /* struct consumer */
     struct consumer_slot *consumer_slots;
@@ -48,7 +54,9 @@ struct queue_host {
     struct list dirty;      /* queues that may have something to dispatch */
     struct list unmoved;    /* queues with entries in receive blocks, longest waiting first */
     struct timer relocate_timer;
-    uint64_t messages; /* entries held by all queues here */
+    uint64_t messages;   /* entries held by all queues here */
+    uint32_t loads;      /* requests to the log under way */
+    uint32_t page_pause; /* turns without a look for what may leave memory: the last was in vain */
     /* The last turn in which messages waited for consumers that had used up their prefetch, and the
      * image length of one of them: publishers are read in smaller parts then. */
     uint64_t behind_turn;
@@ -75,6 +83,11 @@ void queue_host_dispatch(struct queue_host *host);
 
 /* Copy waiting messages out of receive blocks while those take more than their share of memory. */
 void queue_host_relocate(struct queue_host *host);
+
+/* Take what the log's reader has brought (loader.h); the queues are dirty then. */
+void queue_host_fetched(struct queue_host *host);
+/* The same after the log has ended: it is dropped. */
+void queue_host_drop_loads(struct queue_host *host);
 
 /* Memory of entries, descriptors and consumers, bytes. */
 uint64_t queue_host_bytes(const struct queue_host *host);

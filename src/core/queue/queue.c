@@ -67,7 +67,7 @@ void queue_free(struct queue *queue)
 {
     struct timer_wheel *timers = &queue->host->shard->timers;
 
-    BUG_ON(queue->consumer_count > 0 || queue->waiters, "queue %.*s freed in use",
+    BUG_ON(queue->consumer_count > 0 || queue->waiters || queue->getters, "queue %.*s freed in use",
            STR_ARG(queue->name));
     queue->ops->clear(queue);
     timer_stop(timers, &queue->expiry);
@@ -79,26 +79,28 @@ void queue_free(struct queue *queue)
     mem_free(queue);
 }
 
+void queue_restore_page(struct queue *queue, uint64_t first, const struct entry_page *page)
+{
+    uint32_t live = bits_count(&page->live);
+
+    entries_skip_to(&queue->entries, first + ENTRIES_PER_CHUNK);
+    entries_set_page(&queue->entries, &queue->host->store, first / ENTRIES_PER_CHUNK, page);
+    queue->ready += live;
+    queue->ready_bytes += page_ready_bytes(page);
+    queue->host->messages += live;
+    queue->has_expiring |= page->expires_ms != 0;
+}
+
+/* All of it is ready, whoever had it; between its positions there may be gaps. */
 void queue_restore_end(struct queue *queue, uint64_t tail, uint64_t sequence)
 {
     struct entries *entries = &queue->entries;
-    struct position_run run = {0};
 
     queue->sequence = sequence;
     if (tail > entries->tail)
         entries_skip_to(entries, tail);
-    queue->next = entries->tail;
-    for (uint64_t p = entries_next_live(entries, 0); p < entries->tail;
-         p = entries_next_live(entries, p + 1)) {
-        if (run.count > 0 && run.first + run.count != p) {
-            returned_add(&queue->returned, run.first, run.count);
-            run.count = 0;
-        }
-        if (run.count++ == 0)
-            run.first = p;
-    }
-    if (run.count > 0)
-        returned_add(&queue->returned, run.first, run.count);
+    queue->next = entries_next_live(entries, 0);
+    queue->has_gaps = queue->next < entries->tail;
     if (queue->has_expiring)
         queue_mark_dirty(queue);
 }

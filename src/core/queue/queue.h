@@ -35,6 +35,12 @@ enum queue_settle_how {
     QUEUE_SETTLE_RETURN,  /* never reached the client: ready again, mark unchanged */
 };
 
+enum queue_got {
+    QUEUE_GOT_NONE,
+    QUEUE_GOT_MESSAGE,
+    QUEUE_GOT_LATER, /* it is read back from the log: ask again when host->events->loaded tells */
+};
+
 /* Counters since creation; admin reads them (architecture section 8). */
 struct queue_stats {
     uint64_t published;
@@ -59,14 +65,17 @@ struct queue {
     struct str name;  /* heap */
     struct str vhost; /* heap */
     struct entries entries;
-    uint64_t next;            /* positions from here on were never delivered: all ready */
+    uint64_t next; /* positions from here on were not delivered: ready, or gone (has_gaps) */
     struct returned returned; /* ready positions below `next` */
+    uint64_t ready;
     uint64_t unacked;
     uint64_t unmoved_from; /* entries before it are not in receive blocks */
     uint64_t ready_bytes;  /* body bytes of ready messages */
     struct list consumers; /* ready ones, highest priority first, next in turn first */
     struct list blocked;   /* consumers that cannot take a message now */
     uint32_t consumer_count;
+    bool has_gaps;             /* some position behind `next` may be gone */
+    uint64_t ahead_to;         /* chunks below have been asked for (loader.h); 0: none */
     bool has_expiring;         /* some entry may carry an expiry */
     uint64_t epoch;            /* of a replicated queue; 0 */
     uint64_t sequence;         /* of its last command in the log */
@@ -80,6 +89,7 @@ struct queue {
     struct timer expiry;
     struct timer idle_timer; /* x-expires */
     struct queue_stats stats;
+    void *getters; /* the broker's: operations that got QUEUE_GOT_LATER */
     void *waiters; /* the broker's: operations that wait for the end of this incarnation */
 };
 
@@ -88,14 +98,16 @@ struct queue {
 struct queue_ops {
     const char *name; /* as in x-queue-type */
     lsn_t (*enqueue)(struct queue *queue, const struct message *message);
-    /* Put back what the log had, at its position >= all before: ready, with its flags. No record. */
+    /* Put back what the log had, at its position >= all before: ready, with its flags; the message may be
+     * MESSAGE_OUT. No record. */
     void (*restore)(struct queue *queue, uint64_t position, uint64_t body,
                     const struct message *message);
     lsn_t (*settle)(struct queue *queue, uint64_t first, uint64_t count, enum queue_settle_how how);
     void (*dispatch)(struct queue *queue);
-    /* Take the first ready message. False when there is none. The entry stays (unacked) unless
+    /* Take the first ready message. The entry stays (unacked) unless
      * `no_ack`, when the caller gets its reference. */
-    bool (*get)(struct queue *queue, bool no_ack, struct message *message, uint64_t *position);
+    enum queue_got (*get)(struct queue *queue, bool no_ack, struct message *message,
+                          uint64_t *position);
     /* Drop all ready messages; returns how many. */
     uint64_t (*purge)(struct queue *queue, lsn_t *lsn);
     /* Drop everything, for queue_free. */
@@ -121,7 +133,7 @@ static inline struct queue *queue_find(const struct queue_host *host, struct que
 
 static inline uint64_t queue_ready_count(const struct queue *queue)
 {
-    return queue->entries.tail - queue->next + queue->returned.count;
+    return queue->ready;
 }
 
 /* Append; takes the message's reference. Delivered by the next queue_host_dispatch, so that a whole
@@ -137,6 +149,8 @@ static inline void queue_restore(struct queue *queue, uint64_t position, uint64_
 {
     queue->ops->restore(queue, position, body, message);
 }
+/* The same for a chunk that is a page. Its expiry is by the shard's clock. */
+void queue_restore_page(struct queue *queue, uint64_t first, const struct entry_page *page);
 /* Positions go on from here, commands behind `sequence`. After the last queue_restore. */
 void queue_restore_end(struct queue *queue, uint64_t tail, uint64_t sequence);
 
@@ -145,8 +159,8 @@ void queue_restore_end(struct queue *queue, uint64_t tail, uint64_t sequence);
 lsn_t queue_settle(struct queue *queue, uint64_t first, uint64_t count, enum queue_settle_how how,
                    struct consumer *consumer);
 
-static inline bool queue_get(struct queue *queue, bool no_ack, struct message *message,
-                             uint64_t *position)
+static inline enum queue_got queue_get(struct queue *queue, bool no_ack, struct message *message,
+                                       uint64_t *position)
 {
     return queue->ops->get(queue, no_ack, message, position);
 }

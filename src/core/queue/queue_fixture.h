@@ -35,6 +35,22 @@ static inline void fixture_idle(struct queue *queue)
     fixture_idle_calls++;
 }
 
+static int fixture_loaded_calls;
+
+static inline void fixture_loaded(struct queue *queue)
+{
+    (void)queue;
+    fixture_loaded_calls++;
+}
+
+static inline void fixture_unreadable(struct queue_host *host, const struct queue *queue,
+                                      uint64_t id, int rc)
+{
+    (void)host;
+    (void)queue;
+    fail_msg("record %llx cannot be read: %d", (unsigned long long)id, rc);
+}
+
 static inline void fake_deliver(struct consumer *consumer, struct message *message,
                                 uint64_t position)
 {
@@ -55,10 +71,12 @@ static const struct consumer_events fake_events = {fake_deliver, fake_cancelled}
 
 static inline void fixture_open(struct queue_fixture *f, struct queue_settings settings)
 {
-    static const struct queue_host_events events = {fixture_idle};
+    static const struct queue_host_events events = {fixture_idle, fixture_loaded,
+                                                    fixture_unreadable};
     struct queue_ref ref = {.incarnation = 5, .slot = 3};
 
     fixture_idle_calls = 0;
+    fixture_loaded_calls = 0;
     f->set = shards_open(1);
     f->shard = f->set->shards[0];
     f->stage = (struct stage){0};

@@ -31,7 +31,7 @@ static bool is_in_receive(const struct message *message)
 static struct batch measure(struct queue *queue)
 {
     struct entries *entries = &queue->entries;
-    struct batch batch = {.from = entries_next_live(entries, queue->unmoved_from)};
+    struct batch batch = {.from = entries_next_resident(entries, queue->unmoved_from)};
     uint32_t seen = 0;
 
     for (batch.to = batch.from; batch.to < entries->tail; seen++) {
@@ -43,7 +43,7 @@ static struct batch measure(struct queue *queue)
         }
         if (seen >= BATCH_ENTRIES)
             break;
-        batch.to = entries_next_live(entries, batch.to + 1);
+        batch.to = entries_next_resident(entries, batch.to + 1);
     }
     return batch;
 }
@@ -78,7 +78,7 @@ static bool relocate_batch(struct queue *queue)
     struct batch batch = measure(queue);
     struct block *into = batch.bytes > 0 ? block_new(host->shard, batch.bytes) : NULL;
 
-    for (uint64_t p = batch.from; p < batch.to; p = entries_next_live(&queue->entries, p + 1)) {
+    for (uint64_t p = batch.from; p < batch.to; p = entries_next_resident(&queue->entries, p + 1)) {
         struct message *message = entries_at(&queue->entries, p);
         if (message && is_in_receive(message))
             move_entry(host, message, into);

@@ -41,6 +41,81 @@ static size_t find(const struct recovered_queue *queue, uint64_t position)
     return low;
 }
 
+/* ---- pages ---- */
+
+int queue_model_add_page(struct recovered_queue *queue, const struct recovered_page *page)
+{
+    size_t count = queue->page_count;
+
+    if (page->first % ENTRIES_PER_CHUNK != 0 || page->first >= RECORD_REDELIVERED ||
+        (count > 0 && page->first <= queue->pages[count - 1].first))
+        return ERR_CORRUPT;
+    if (count == queue->page_capacity) {
+        queue->page_capacity = MAX(queue->page_capacity * 2, (size_t)16);
+        queue->pages = mem_resize(queue->pages, queue->page_capacity * sizeof *queue->pages);
+    }
+    queue->pages[queue->page_count++] = *page;
+    return 0;
+}
+
+/* The first page that ends behind `position`. */
+static size_t find_page(const struct recovered_queue *queue, uint64_t position)
+{
+    size_t low = 0;
+    size_t high = queue->page_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (queue->pages[middle].first + ENTRIES_PER_CHUNK <= position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Put back what was taken: the sizes of a page are sums, its share is an equal one. */
+static bool restore_in_page(struct recovered_queue *queue, uint64_t position)
+{
+    size_t at = find_page(queue, position);
+    struct entry_page *page;
+    uint32_t live;
+
+    if (at == queue->page_count || position < queue->pages[at].first)
+        return false;
+    page = &queue->pages[at].page;
+    live = bits_count(&page->live);
+    page->body_bytes += live ? page->body_bytes / live : 0;
+    bits_set(&page->live, (uint32_t)(position - queue->pages[at].first));
+    return true;
+}
+
+typedef void (*taken_fn)(void *context, const struct recovered_entry *entry);
+
+static void take_in_page(struct recovered_page *at, uint64_t first, uint64_t end, taken_fn taken,
+                         void *context)
+{
+    uint64_t last = at->first + ENTRIES_PER_CHUNK;
+    struct entry_bits gone = bits_range((uint32_t)(MAX(first, at->first) - at->first),
+                                        (uint32_t)(MIN(end, last) - at->first));
+
+    gone = bits_and(&gone, &at->page.live);
+    for (uint32_t i = bits_next(&gone, 0); taken && i < ENTRIES_PER_CHUNK;
+         i = bits_next(&gone, i + 1))
+        taken(context, &(struct recovered_entry){.position = at->first + i});
+    page_take(&at->page, &gone);
+}
+
+static void take_in_pages(struct recovered_queue *queue, uint64_t first, uint64_t end,
+                          taken_fn taken, void *context)
+{
+    for (size_t i = find_page(queue, first); i < queue->page_count && queue->pages[i].first < end;
+         i++)
+        take_in_page(&queue->pages[i], first, end, taken, context);
+}
+
+/* ---- entries ---- */
+
 /* Those that are gone make room, so that a replay needs memory for what is there and not for what was. */
 static void compact(struct recovered_queue *queue)
 {
@@ -59,6 +134,8 @@ void queue_model_restore(struct recovered_queue *queue, const struct recovered_e
 {
     size_t at = find(queue, entry->position);
 
+    if (restore_in_page(queue, entry->position))
+        return;
     if (at < queue->count && queue->entries[at].position == entry->position) {
         queue->gone -= queue->entries[at].is_gone;
         queue->entries[at].is_gone = false;
@@ -85,4 +162,7 @@ void queue_model_take(struct recovered_queue *queue, uint64_t first, uint64_t co
         queue->gone++;
     }
     compact(queue);
+    if (queue->page_count > 0)
+        take_in_pages(queue, first, count > UINT64_MAX - first ? UINT64_MAX : first + count, taken,
+                      context);
 }

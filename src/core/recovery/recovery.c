@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/reclaim.h"
 #include "core/catalog/command_codec.h"
+#include "storage/format.h"
 #include "core/recovery/queue_model.h"
 
 #include <stdarg.h>
@@ -197,6 +198,15 @@ static int begin_command(struct recovery *recovery, struct cursor *in,
     return 0;
 }
 
+static void describe(struct recovered_entry *entry, const struct record_body *body)
+{
+    entry->image_len = body->image_len;
+    entry->body_bytes = (uint32_t)MIN(body->body_bytes, (uint64_t)UINT32_MAX);
+    if (body->chunk_count > 0)
+        entry->span =
+            (uint32_t)(record_id_part(entry->body) - record_id_part(load_u64(body->chunk_ids)));
+}
+
 static int enqueue(struct recovery *recovery, struct cursor *in, uint64_t id, bool has_body)
 {
     struct record_command command;
@@ -212,6 +222,8 @@ static int enqueue(struct recovery *recovery, struct cursor *in, uint64_t id, bo
         rc = bad(recovery, "malformed enqueue record");
     if (rc != 0 || !queue)
         return rc;
+    if (has_body)
+        describe(&entry, &body);
     if (queue_model_add(queue, &entry) != 0)
         return bad(recovery, "queue %llu: position %llu comes behind %llu",
                    (unsigned long long)queue->incarnation, (unsigned long long)entry.position,
@@ -293,6 +305,22 @@ static int catalog_state(struct recovery *recovery, struct cursor *in)
 
 /* ---- states of queues ---- */
 
+static struct recovered_page page_state(struct cursor *in)
+{
+    struct recovered_page page = {.first = cursor_u64(in)};
+
+    page.page.id = cursor_u64(in);
+    page.page.live.word[0] = cursor_u64(in);
+    page.page.live.word[1] = cursor_u64(in);
+    page.page.redelivered.word[0] = cursor_u64(in);
+    page.page.redelivered.word[1] = cursor_u64(in);
+    page.page.body_bytes = cursor_u64(in);
+    page.page.expires_ms = cursor_u64(in);
+    page.page.first_part = cursor_u64(in);
+    page.page.last_part = cursor_u64(in);
+    return page;
+}
+
 static int queue_state(struct recovery *recovery, struct cursor *in)
 {
     uint64_t incarnation = cursor_u64(in);
@@ -301,10 +329,11 @@ static int queue_state(struct recovery *recovery, struct cursor *in)
     uint64_t marked = cursor_u64(in);
     uint64_t epoch = cursor_u64(in);
     uint32_t count = cursor_u32(in);
+    uint32_t pages = cursor_u32(in);
     struct recovered_queue *queue;
 
-    (void)cursor_u32(in);
-    if (in->failed || incarnation == 0 || cursor_left(in) != (size_t)count * RECORD_STATE_ENTRY)
+    if (in->failed || incarnation == 0 ||
+        cursor_left(in) != (size_t)count * RECORD_STATE_ENTRY + (size_t)pages * RECORD_STATE_PAGE)
         return bad(recovery, "malformed queue state");
     queue = get_queue(recovery, incarnation);
     queue->sequence = sequence;
@@ -318,8 +347,17 @@ static int queue_state(struct recovery *recovery, struct cursor *in)
         };
         entry.expires_ms = cursor_u64(in);
         entry.body = cursor_u64(in);
+        entry.image_len = cursor_u32(in);
+        entry.body_bytes = cursor_u32(in);
+        entry.span = cursor_u32(in);
+        (void)cursor_u32(in);
         if (queue_model_add(queue, &entry) != 0)
             return bad(recovery, "queue state out of order");
+    }
+    for (uint32_t i = 0; i < pages; i++) {
+        struct recovered_page page = page_state(in);
+        if (queue_model_add_page(queue, &page) != 0)
+            return bad(recovery, "queue state with pages out of order");
     }
     /* The last record of a queue has the true end; those before end at their last entry. */
     queue->tail = MAX(queue->tail, tail);
@@ -341,6 +379,7 @@ int recovery_record(void *context, uint64_t id, const struct record_header *head
     switch ((enum record_kind)header->kind) {
     case RECORD_BODY:
     case RECORD_CHUNK:
+    case RECORD_PAGE:
         return 0; /* read when it is known who needs it */
     case RECORD_ENQUEUE:
         return enqueue(recovery, &in, id, true);
@@ -381,6 +420,7 @@ void recovery_free(struct recovery *recovery)
         if (!recovery->queues[i])
             continue;
         mem_free(recovery->queues[i]->entries);
+        mem_free(recovery->queues[i]->pages);
         mem_free(recovery->queues[i]);
     }
     mem_free(recovery->queues);

@@ -4,6 +4,7 @@
 #define TOKKI_CORE_RECOVERY_RECOVERY_H
 
 #include "core/catalog/catalog.h"
+#include "core/queue/page.h"
 #include "core/record.h"
 #include "storage/log.h"
 
@@ -11,9 +12,18 @@
 struct recovered_entry {
     uint64_t position;
     uint64_t expires_ms; /* wall clock; 0 = never */
-    uint64_t body;       /* identity of the record that holds it */
+    uint64_t body;       /* identity of the record that holds it; of one in a page: 0 */
+    uint32_t image_len;
+    uint32_t body_bytes;
+    uint32_t span; /* record.h */
     bool is_redelivered;
     bool is_gone;
+};
+
+/* A chunk whose entries are in a PAGE record. */
+struct recovered_page {
+    uint64_t first;         /* position */
+    struct entry_page page; /* expires_ms: wall clock */
 };
 
 /* One incarnation, known by number alone: whether the catalog still has it is seen at the end. */
@@ -27,6 +37,9 @@ struct recovered_queue {
     size_t count;
     size_t capacity;
     size_t gone;
+    struct recovered_page *pages; /* by position; none of the entries above is in one */
+    size_t page_count;
+    size_t page_capacity;
 };
 
 struct transaction_undo;

@@ -4,36 +4,71 @@
 
 #include "base/bug.h"
 #include "core/catalog/command_codec.h"
+#include "storage/format.h"
 
-/* Entries per record: 24 KiB. */
+/* Of one record: 40 and 80 KiB. */
 #define ENTRIES_PER_RECORD 1024U
+#define PAGES_PER_RECORD 1024U
 
 /* ---- queues ---- */
 
-static struct writer begin_state(struct log_gather *gather, const struct queue *queue,
-                                 uint32_t count, bool is_last)
+/* What goes into one record: positions of entries, and of the first of each page. */
+struct state_part {
+    uint64_t next; /* where the next record begins */
+    uint32_t entries;
+    uint32_t pages;
+    uint64_t entry_at[ENTRIES_PER_RECORD];
+    uint64_t page_at[PAGES_PER_RECORD];
+};
+
+static void choose(const struct queue *queue, uint64_t from, struct state_part *part)
 {
-    uint32_t octets = RECORD_STATE_FIXED + count * RECORD_STATE_ENTRY;
+    const struct entries *entries = &queue->entries;
+    uint64_t p = entries_next_live(entries, from);
+
+    part->entries = 0;
+    part->pages = 0;
+    while (p < entries->tail && part->entries < ENTRIES_PER_RECORD &&
+           part->pages < PAGES_PER_RECORD) {
+        uint64_t base = p - p % ENTRIES_PER_CHUNK;
+        if (entries_page(entries, p)) {
+            part->page_at[part->pages++] = base;
+            p = base + ENTRIES_PER_CHUNK - 1;
+        } else if (entries_body(entries, p) != 0) {
+            part->entry_at[part->entries++] = p;
+        }
+        p = entries_next_live(entries, p + 1);
+    }
+    part->next = p;
+}
+
+static struct writer begin_state(struct log_gather *gather, const struct queue *queue,
+                                 const struct state_part *part)
+{
+    uint32_t octets =
+        RECORD_STATE_FIXED + part->entries * RECORD_STATE_ENTRY + part->pages * RECORD_STATE_PAGE;
     struct writer w =
         writer_of(log_gather_record(gather, RECORD_QUEUE_STATE, RECORD_VERSION, octets), octets);
+    bool is_last = part->next == queue->entries.tail;
 
     writer_u64(&w, queue->ref.incarnation);
     writer_u64(&w, queue->sequence);
     writer_u64(&w, is_last ? queue->entries.tail : 0);
     writer_u64(&w, queue->marked);
     writer_u64(&w, queue->epoch);
-    writer_u32(&w, count);
-    writer_u32(&w, 0);
+    writer_u32(&w, part->entries);
+    writer_u32(&w, part->pages);
     return w;
 }
 
-static void note_live(struct log_gather *gather, const struct message *message, uint64_t body)
+/* How many parts before its body's the chunks of a chained one begin. */
+static uint32_t span_of(const struct message *message, uint64_t body)
 {
-    log_gather_live(gather, body);
-    if (!(message->flags & MESSAGE_SHARED))
-        return;
-    for (uint32_t i = 0; i < message->shared->logged_chunk_count; i++)
-        log_gather_live(gather, message->shared->logged_chunks[i]);
+    if (message->flags & MESSAGE_OUT)
+        return message->offset;
+    if (!(message->flags & MESSAGE_CHAINED))
+        return 0;
+    return (uint32_t)(record_id_part(body) - record_id_part(message->shared->logged_chunks[0]));
 }
 
 /* Delivered and not settled: whoever gets it after a restart gets it again. */
@@ -42,53 +77,60 @@ static bool is_redelivered(const struct message *message)
     return message->state == MESSAGE_UNACKED || (message->flags & MESSAGE_REDELIVERED);
 }
 
-/* The position of the next kept entry at or behind `from`, or the tail. */
-static uint64_t next_kept(const struct queue *queue, uint64_t from)
-{
-    uint64_t p = entries_next_live(&queue->entries, from);
-    while (p < queue->entries.tail && entries_body(&queue->entries, p) == 0)
-        p = entries_next_live(&queue->entries, p + 1);
-    return p;
-}
-
-static uint32_t count_kept(const struct queue *queue, uint64_t from)
-{
-    uint32_t count = 0;
-    for (uint64_t p = next_kept(queue, from); p < queue->entries.tail && count < ENTRIES_PER_RECORD;
-         p = next_kept(queue, p + 1))
-        count++;
-    return count;
-}
-
-static uint64_t write_entry(struct log_gather *gather, const struct stage *stage,
-                            const struct queue *queue, uint64_t position, struct writer *w)
+static void write_entry(struct log_gather *gather, const struct stage *stage,
+                        const struct queue *queue, uint64_t position, struct writer *w)
 {
     const struct message *message = entries_at(&queue->entries, position);
     uint64_t body = entries_body(&queue->entries, position);
+    uint32_t span = span_of(message, body);
 
     writer_u64(w, position | (is_redelivered(message) ? RECORD_REDELIVERED : 0));
     writer_u64(w, stage_wall_ms(stage, message->expires_ms));
     writer_u64(w, body);
-    note_live(gather, message, body);
-    return position + 1;
+    writer_u32(w, message->length);
+    writer_u32(w, message->body_bytes);
+    writer_u32(w, span);
+    writer_u32(w, 0);
+    log_gather_live(gather, record_id_part(body) - span, record_id_part(body));
+}
+
+static void write_page(struct log_gather *gather, const struct stage *stage,
+                       const struct queue *queue, uint64_t first, struct writer *w)
+{
+    const struct entry_page *page = entries_page(&queue->entries, first);
+    struct entry_bits redelivered = bits_or(&page->redelivered, &page->unacked);
+
+    writer_u64(w, first);
+    writer_u64(w, page->id);
+    writer_u64(w, page->live.word[0]);
+    writer_u64(w, page->live.word[1]);
+    writer_u64(w, redelivered.word[0]);
+    writer_u64(w, redelivered.word[1]);
+    writer_u64(w, page->body_bytes);
+    writer_u64(w, stage_wall_ms(stage, page->expires_ms));
+    writer_u64(w, page->first_part);
+    writer_u64(w, page->last_part);
+    log_gather_live(gather, record_id_part(page->id), record_id_part(page->id));
+    log_gather_live(gather, page->first_part, page->last_part);
 }
 
 static uint64_t write_queue(struct log_gather *gather, const struct stage *stage,
                             const struct queue *queue)
 {
-    uint64_t position = 0;
+    struct state_part part = {0};
     uint64_t written = 0;
-    uint32_t count;
 
     do {
         struct writer w;
-        count = count_kept(queue, position);
-        w = begin_state(gather, queue, count, count < ENTRIES_PER_RECORD);
-        for (uint32_t i = 0; i < count; i++)
-            position = write_entry(gather, stage, queue, next_kept(queue, position), &w);
+        choose(queue, part.next, &part);
+        w = begin_state(gather, queue, &part);
+        for (uint32_t i = 0; i < part.entries; i++)
+            write_entry(gather, stage, queue, part.entry_at[i], &w);
+        for (uint32_t i = 0; i < part.pages; i++)
+            write_page(gather, stage, queue, part.page_at[i], &w);
         BUG_ON(w.failed || w.pos != w.end, "queue state of %zu octets", writer_len(&w));
-        written += count;
-    } while (count == ENTRIES_PER_RECORD);
+        written += part.entries + part.pages;
+    } while (part.next < queue->entries.tail);
     return written;
 }
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the classic queue share: the ready messages in order, and runs for the log. */
+#ifndef TOKKI_CORE_QUEUE_CLASSIC_INTERNAL_H
+#define TOKKI_CORE_QUEUE_CLASSIC_INTERNAL_H
+
+#include "core/queue/queue.h"
+
+/* ---- records ---- */
+
+static inline bool is_kept(const struct queue *queue, const struct message *message)
+{
+    return UNLIKELY(queue->settings.durable && (message->flags & MESSAGE_PERSISTENT)) &&
+           stage_keeps(queue->host->stage);
+}
+
+static inline struct queue_identity identity_of(struct queue *queue)
+{
+    return (struct queue_identity){queue->ref.incarnation, queue->epoch, &queue->sequence};
+}
+
+/* A run of kept positions that are gone: one record. */
+struct gone_run {
+    enum record_kind kind;
+    uint64_t first;
+    uint64_t count;
+    lsn_t lsn;
+};
+
+/* [first, first + count), kept ones, are gone. */
+void note_gone_run(struct queue *queue, struct gone_run *run, uint64_t first, uint64_t count);
+/* Stage what was noted. */
+void flush_gone(struct queue *queue, struct gone_run *run);
+
+static inline void note_gone(struct queue *queue, struct gone_run *run, uint64_t position,
+                             const struct message *message)
+{
+    if (UNLIKELY(is_kept(queue, message)))
+        note_gone_run(queue, run, position, 1);
+}
+
+/* ---- entries ---- */
+
+/* An entry whose bytes are out goes. */
+void note_out_gone(struct queue *queue, uint64_t position, const struct message *message);
+
+/* Forget an entry and release its bytes. */
+static inline void drop(struct queue *queue, uint64_t position, const struct message *message)
+{
+    if (UNLIKELY(message->flags & MESSAGE_OUT))
+        note_out_gone(queue, position, message);
+    message_unref(queue->host->shard, &queue->host->descriptors, message);
+    entries_drop(&queue->entries, &queue->host->store, position);
+    queue->host->messages--;
+}
+
+/* Where the first ready message is; its entry may be in a page, or its bytes out. */
+static inline bool first_ready(struct queue *queue, uint64_t *position)
+{
+    if (UNLIKELY(queue->returned.count > 0)) {
+        *position = returned_lowest(&queue->returned);
+        return true;
+    }
+    if (queue->ready == 0)
+        return false;
+    if (UNLIKELY(queue->has_gaps))
+        queue->next = entries_next_live(&queue->entries, queue->next);
+    *position = queue->next;
+    return true;
+}
+
+/* `position` is what first_ready found. */
+static inline void take_first(struct queue *queue, uint64_t position, const struct message *message)
+{
+    queue->ready--;
+    queue->ready_bytes -= message->body_bytes;
+    if (UNLIKELY(queue->returned.count > 0))
+        returned_take_lowest(&queue->returned);
+    else
+        queue->next = position + 1;
+}
+
+static inline bool is_expired(const struct queue *queue, const struct message *message)
+{
+    return UNLIKELY(message->expires_ms != 0) && message->expires_ms <= queue->host->shard->now_ms;
+}
+
+/* classic_expire.c: drop what has expired at the head. */
+void expire_head(struct queue *queue);
+/* Wake when the message at the head is due. */
+void arm_expiry(struct queue *queue);
+
+/* classic_settle.c */
+lsn_t classic_settle(struct queue *queue, uint64_t first, uint64_t count,
+                     enum queue_settle_how how);
+uint64_t classic_purge(struct queue *queue, lsn_t *lsn);
+void classic_clear(struct queue *queue);
+
+#endif

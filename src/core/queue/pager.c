@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chunks leave memory, oldest first. */
+#include "core/queue/pager.h"
+
+#include "base/bug.h"
+#include "core/queue/loader.h"
+
+/* Chunks looked at in one turn. */
+#define SCAN_MAX 256U
+/* Turns until the next look, when nothing could leave. */
+#define PAUSE_TURNS 64U
+/* Bytes of fewer than this are left in a chunk that stays. */
+#define WORTH_BYTES 1024U
+
+static struct queue *queue_of(const struct entry_chunk *chunk)
+{
+    return CONTAINER_OF(chunk->owner, struct queue, entries);
+}
+
+static uint32_t used_entries(const struct entry_chunk *chunk)
+{
+    uint64_t base = chunk->number * ENTRIES_PER_CHUNK;
+    return (uint32_t)MIN(chunk->owner->tail - base, (uint64_t)ENTRIES_PER_CHUNK);
+}
+
+static bool is_live(const struct entry_chunk *chunk, uint32_t i)
+{
+    return i >= chunk->first && chunk->messages[i].state != MESSAGE_GONE;
+}
+
+/* How many parts before its body's the first chunk of a chained one lies. */
+static uint32_t span_of(const struct message *message, uint64_t body)
+{
+    if (!(message->flags & MESSAGE_CHAINED))
+        return 0;
+    return (uint32_t)(record_id_part(body) - record_id_part(message->shared->logged_chunks[0]));
+}
+
+/* Drop the bytes of entries that the log has. Returns how many octets. */
+static uint64_t drop_bytes(struct queue_host *host, struct entry_chunk *chunk)
+{
+    uint32_t used = used_entries(chunk);
+    uint64_t dropped = 0;
+
+    for (uint32_t i = chunk->first; chunk->bodies && i < used; i++) {
+        struct message *message = &chunk->messages[i];
+        uint32_t span;
+        if (message->state == MESSAGE_GONE || (message->flags & MESSAGE_OUT) ||
+            chunk->bodies[i] == 0)
+            continue;
+        span = span_of(message, chunk->bodies[i]);
+        dropped += queue_out_bytes(message);
+        message_unref(host->shard, &host->descriptors, message);
+        message->offset = span;
+        message->flags &= MESSAGE_PERSISTENT | MESSAGE_REDELIVERED;
+        message->flags |= MESSAGE_OUT;
+        message->block = NULL;
+        message->spare = 0;
+        chunk->out++;
+    }
+    chunk->out_bytes += dropped;
+    chunk->expected = (struct entry_bits){0};
+    return dropped;
+}
+
+/* ---- pages ---- */
+
+static void describe(const struct queue *queue, const struct entry_chunk *chunk,
+                     struct entry_page *page, struct record_page_entry *entries)
+{
+    *page = (struct entry_page){.first_part = UINT64_MAX};
+    for (uint32_t i = 0; i < ENTRIES_PER_CHUNK; i++) {
+        const struct message *message = &chunk->messages[i];
+        entries[i] = (struct record_page_entry){0};
+        if (!is_live(chunk, i))
+            continue;
+        entries[i].body = chunk->bodies[i];
+        entries[i].expires_ms = stage_wall_ms(queue->host->stage, message->expires_ms);
+        entries[i].image_len = message->length;
+        entries[i].body_bytes = message->body_bytes;
+        entries[i].span = message->offset;
+        bits_set(&page->live, i);
+        if (message->state == MESSAGE_UNACKED)
+            bits_set(&page->unacked, i);
+        if (message->flags & MESSAGE_REDELIVERED)
+            bits_set(&page->redelivered, i);
+        page->body_bytes += message->body_bytes;
+        page->first_part =
+            MIN(page->first_part, record_id_part(chunk->bodies[i]) - message->offset);
+        page->last_part = MAX(page->last_part, record_id_part(chunk->bodies[i]));
+        if (message->expires_ms != 0 &&
+            (page->expires_ms == 0 || message->expires_ms < page->expires_ms))
+            page->expires_ms = message->expires_ms;
+    }
+}
+
+static uint64_t ready_bytes(const struct entry_chunk *chunk)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = chunk->first; i < ENTRIES_PER_CHUNK; i++)
+        if (chunk->messages[i].state == MESSAGE_READY)
+            sum += chunk->messages[i].body_bytes;
+    return sum;
+}
+
+static void make_page(struct queue *queue, struct entry_chunk *chunk)
+{
+    struct record_page_entry entries[ENTRIES_PER_CHUNK];
+    struct entry_page page;
+    uint64_t number = chunk->number;
+
+    describe(queue, chunk, &page, entries);
+    page.id = chunk->page;
+    if (page.id == 0)
+        page.id = stage_page(queue->host->stage, queue->ref.incarnation, number * ENTRIES_PER_CHUNK,
+                             entries, ENTRIES_PER_CHUNK);
+    queue->ready_bytes += page_ready_bytes(&page) - ready_bytes(chunk);
+    entries_set_page(&queue->entries, &queue->host->store, number, &page);
+}
+
+/* ---- who leaves ---- */
+
+/* What is being filled stays; what has a transient message, too. */
+static bool may_become_page(const struct entry_chunk *chunk)
+{
+    return chunk->out == chunk->live && used_entries(chunk) == ENTRIES_PER_CHUNK;
+}
+
+/* Returns the octets that are free then. */
+static uint64_t page_out(struct queue_host *host, struct entry_chunk *chunk)
+{
+    struct queue *queue = queue_of(chunk);
+    uint64_t freed;
+
+    if (!chunk->bodies || queue->state != QUEUE_LIVE || queue_is_ahead(queue, chunk->number))
+        return 0;
+    freed = drop_bytes(host, chunk);
+    if (!may_become_page(chunk))
+        return freed;
+    make_page(queue, chunk);
+    return freed + sizeof *chunk + ENTRIES_PER_CHUNK * sizeof *chunk->bodies;
+}
+
+void queue_host_page_out(struct queue_host *host, uint64_t bytes)
+{
+    uint64_t freed = 0;
+
+    if (host->page_pause > 0) {
+        host->page_pause--;
+        return;
+    }
+    for (uint32_t i = 0; i < SCAN_MAX && freed < bytes && !list_is_empty(&host->store.resident);
+         i++) {
+        struct list *oldest = list_pop_front(&host->store.resident);
+        list_push_back(&host->store.resident, oldest);
+        freed += page_out(host, CONTAINER_OF(oldest, struct entry_chunk, resident));
+    }
+    if (freed == 0)
+        host->page_pause = PAUSE_TURNS;
+}
