@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fetching: askers submit, the reader answers in rounds (fetch_round.c), the asker's stream takes.
+/* Fetching: askers submit, the reader answers in rounds, the asker's stream takes.
  *
  *   asker         log_fetch_submit      pushes on fetcher->submitted, wakes the reader
  *   reader        take_submitted        the queue first..last, oldest first
  *                 fetch_resolve         ids to places; a fetch with a part that is not written waits
- *                 fetch_read            all places of a round sorted, merged, read, answered
+ *                 fetch_read            all places of a round sorted, merged, read, answered (fetch_answer)
  *   stream        log_fetch_take        takes the answers
  *
  * A segment is kept from being recycled by the number of the round that reads it: ending the round lets go

@@ -19,12 +19,13 @@
 #define RIG_RECORDS 20000U
 #define RIG_KIND 77U
 
-/* One thread. Record i has ids[i], octets[i] and a payload that follows from i. */
+/* Thread: one. Record i has ids[i], octets[i] and a payload that follows from i. */
 struct rig {
     struct disk *disk; /* owned by the log */
     struct log *log;
     uint16_t streams;
     uint64_t segment_bytes;
+    bool is_threaded;
     struct chance chance;
     uint32_t count;
     uint64_t ids[RIG_RECORDS];
@@ -69,6 +70,7 @@ static inline void rig_open(struct rig *rig)
         .segment_bytes = rig->segment_bytes,
         .checkpoint_bytes = UINT64_MAX,
         .streams = rig->streams,
+        .is_threaded = rig->is_threaded,
         .seed = 5,
         .events = {.context = rig, .fetched = rig_fetched},
     };

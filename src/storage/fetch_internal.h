@@ -74,7 +74,8 @@ struct fetch_round {
     uint64_t told;  /* streams that got an answer */
 };
 
-/* Add the fetch. False: it waits for a part. Thread: the reader's. */
+/* Add the fetch, or answer it when nothing must be read. False: it waits for a part. `give_up`: what has no
+ * place now is answered with this error; 0: it may wait. Thread: the reader's. */
 bool fetch_resolve(struct log *log, struct log_fetch *fetch, int give_up);
 /* Read and answer everything in the round. Thread: the reader's. */
 void fetch_read(struct log *log);

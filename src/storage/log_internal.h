@@ -112,6 +112,7 @@ struct log {
     bool is_checkpoint_due;       /* told, and not begun yet */
     bool wants_spare;
     bool is_space_low;
+    bool has_writer_ended;
     uint64_t spares[2]; /* numbers of prepared files */
     uint32_t spare_count;
     uint64_t last_spare; /* number given out */

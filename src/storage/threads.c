@@ -119,7 +119,8 @@ static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
 
 enum helper_job { HELPER_STOP, HELPER_PREPARE, HELPER_CHECKPOINT };
 
-/* A stop does not overtake a checkpoint that can be written; a log that failed writes none. */
+/* A stop does not overtake a checkpoint that can be written; a log that failed writes none. The writer may
+ * need another segment for what was submitted before the stop: the helper ends after it. */
 static enum helper_job next_job(struct log *log, struct log_checkpoint **checkpoint)
 {
     enum helper_job job = HELPER_STOP;
@@ -136,7 +137,7 @@ static enum helper_job next_job(struct log *log, struct log_checkpoint **checkpo
                    (checkpoint_is_durable(*checkpoint) || atomic_load(&log->failure) != 0)) {
             log->pending = NULL;
             job = HELPER_CHECKPOINT;
-        } else if (!atomic_load(&log->is_stopping)) {
+        } else if (!log->has_writer_ended) {
             found = false;
             pthread_cond_wait(&log->changed, &log->mutex);
         }
@@ -255,6 +256,7 @@ void log_stop(struct log *log)
     if (log->has_threads) {
         stop_writer(log);
         pthread_mutex_lock(&log->mutex);
+        log->has_writer_ended = true;
         pthread_cond_broadcast(&log->changed);
         pthread_mutex_unlock(&log->mutex);
         pthread_join(log->helper, NULL);

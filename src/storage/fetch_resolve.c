@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A fetch joins the round: its ids become places, or it waits for what is not written yet. */
+#include "base/err.h"
+#include "base/mem.h"
+#include "storage/log_internal.h"
+
+/* Records that are looked up under log->mutex at a time: the writer waits for it. */
+#define LOOKUPS 256U
+
+/* May a part that has no place still get one? What is not durable of a stream is the part begun last, or
+ * lies between the durable ones and the part begun before it. The writer places a part, stores what is
+ * durable and then looks at `waits`; here it is the other way round, so a part is not missed. Thread: under
+ * log->mutex since the part was not found. */
+static bool may_come(struct log *log, uint64_t part)
+{
+    atomic_store_explicit(&log->fetcher.waits, true, memory_order_seq_cst);
+    for (uint16_t i = 0; i < log->settings.streams; i++) {
+        struct log_stream *stream = &log->streams[i];
+        uint64_t begun = atomic_load_explicit(&stream->begun, memory_order_acquire);
+        uint64_t before = atomic_load_explicit(&stream->begun_before, memory_order_acquire);
+        if (log_durable(stream) < part && (part == begun || part <= before))
+            return true;
+    }
+    return false;
+}
+
+static int place_missing(struct log *log, uint64_t part, int give_up)
+{
+    int failure = atomic_load(&log->failure);
+
+    if (!may_come(log, part))
+        return ERR_NOT_FOUND;
+    if (failure != 0)
+        return failure;
+    return give_up != 0 ? give_up : ERR_AGAIN;
+}
+
+static void add_want(struct fetch_round *round, const struct fetch_want *want)
+{
+    if (round->count == round->capacity) {
+        round->capacity = MAX(round->capacity * 2, (size_t)1024);
+        round->wants = mem_resize(round->wants, round->capacity * sizeof *round->wants);
+    }
+    round->wants[round->count++] = *want;
+}
+
+/* ERR_AGAIN: not written yet. Another error is the record's answer. Thread: under log->mutex. */
+static int find_record(struct log *log, struct log_fetch *fetch, struct log_fetched *record,
+                       struct part_place *last, int give_up)
+{
+    uint64_t part = record_id_part(record->id);
+    uint32_t offset = record_id_offset(record->id);
+    struct fetch_want want = {.fetch = fetch, .record = record};
+
+    /* Neighbours mostly are of one part. */
+    if (part != last->number && !places_find(&log->places, part, last))
+        return place_missing(log, part, give_up);
+    if (last->octets < RECORD_HEADER_BYTES || offset > last->octets - RECORD_HEADER_BYTES)
+        return ERR_CORRUPT;
+    want.segment = log->slots[last->segment];
+    want.part = last->offset;
+    want.limit = want.part + PART_HEADER_BYTES + last->octets;
+    want.start = want.part + PART_HEADER_BYTES + offset;
+    want.segment->read_in = log->fetcher.round_number;
+    add_want(&log->fetcher.round, &want);
+    return 0;
+}
+
+/* The records from `at` on; some at a time. Returns where it stopped: at one that is not written yet. */
+static uint32_t find_some(struct log *log, struct log_fetch *fetch, uint32_t at, int give_up)
+{
+    uint32_t end = MIN(fetch->count, at + LOOKUPS);
+    struct part_place last = {0};
+    int rc = 0;
+
+    pthread_mutex_lock(&log->mutex);
+    while (at < end && rc != ERR_AGAIN) {
+        struct log_fetched *record = &fetch->records[at];
+        rc = find_record(log, fetch, record, &last, give_up);
+        record->rc = rc;
+        record->payload = NULL;
+        at += rc != ERR_AGAIN;
+    }
+    pthread_mutex_unlock(&log->mutex);
+    return at;
+}
+
+/* Is the part it waited for still not written? */
+static bool still_waits(struct log *log, const struct log_fetch *fetch)
+{
+    uint64_t part = record_id_part(fetch->records[fetch->waits_for].id);
+    struct part_place place;
+    bool waits;
+
+    pthread_mutex_lock(&log->mutex);
+    waits = !places_find(&log->places, part, &place) && place_missing(log, part, 0) == ERR_AGAIN;
+    pthread_mutex_unlock(&log->mutex);
+    return waits;
+}
+
+bool fetch_resolve(struct log *log, struct log_fetch *fetch, int give_up)
+{
+    struct fetch_round *round = &log->fetcher.round;
+    size_t before = round->count;
+    uint32_t at = 0;
+
+    if (fetch->waits_for > 0 && give_up == 0 && still_waits(log, fetch))
+        return false;
+    while (at < fetch->count) {
+        uint32_t end = MIN(fetch->count, at + LOOKUPS);
+        at = find_some(log, fetch, at, give_up);
+        if (at < end) {
+            fetch->waits_for = at;
+            round->count = before;
+            return false;
+        }
+    }
+    fetch->left = (uint32_t)(round->count - before);
+    if (fetch->left == 0)
+        fetch_answer(log, fetch);
+    return true;
+}
