@@ -62,9 +62,10 @@ static void add_live(struct log_gather *gather, uint64_t part)
     gather->live[gather->live_count++] = part;
 }
 
-void log_gather_live(struct log_gather *gather, uint64_t id)
+void log_gather_live(struct log_gather *gather, uint64_t first, uint64_t last)
 {
-    add_live(gather, record_id_part(id));
+    for (uint64_t part = first; part <= last; part++)
+        add_live(gather, part);
 }
 
 void log_gather_free(struct log_gather *gather)

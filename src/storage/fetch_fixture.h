@@ -61,6 +61,10 @@ static inline void rig_fetched(void *context, uint16_t stream)
 static inline int rig_ignore(void *context, uint64_t id, const struct record_header *header,
                              const uint8_t *payload)
 {
+    (void)context;
+    (void)id;
+    (void)header;
+    (void)payload;
     return 0;
 }
 

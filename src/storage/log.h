@@ -68,7 +68,7 @@ struct log_stream {
     _Atomic uint64_t begun_before;
     _Atomic(struct log_part *) returned;
     CACHE_ALIGNED _Atomic uint64_t durable;
-    _Atomic uint64_t octets_under_way; /* submitted, not durable yet */
+    _Atomic uint64_t octets_under_way;                 /* submitted, not durable yet */
     CACHE_ALIGNED _Atomic(struct log_fetch *) fetched; /* answered, newest first */
 };
 
@@ -167,15 +167,15 @@ struct log_fetched {
     uint64_t id;                 /* asked for */
     struct record_header header; /* answered */
     const uint8_t *payload;      /* borrowed until log_fetch_release; NULL when rc is not 0 */
-    int rc;                      /* ERR_NOT_FOUND: no such part. ERR_CORRUPT: damaged. Else -errno */
+    int rc; /* ERR_NOT_FOUND: no such part. ERR_CORRUPT: damaged. Else -errno */
 };
 
 /* A request for some records, in any order. Owner: who asks, except between log_fetch_submit and
  * log_fetch_take, when it is the log's. */
 struct log_fetch {
-    struct log_fetch *next;       /* the log's */
-    struct log_stream *stream;    /* who is told */
-    struct log_fetched *records;  /* the asker's memory */
+    struct log_fetch *next;      /* the log's */
+    struct log_stream *stream;   /* who is told */
+    struct log_fetched *records; /* the asker's memory */
     uint32_t count;
     struct fetch_buffer *buffers; /* the log's until log_fetch_release */
     uint32_t left;                /* the log's: records that were not answered yet */
@@ -207,8 +207,8 @@ struct log_gather {
 
 uint8_t *log_gather_record(struct log_gather *gather, uint8_t kind, uint8_t version,
                            uint32_t octets);
-/* The body in record `id` is still needed. */
-void log_gather_live(struct log_gather *gather, uint64_t id);
+/* Parts [first, last] are still needed. */
+void log_gather_live(struct log_gather *gather, uint64_t first, uint64_t last);
 void log_gather_free(struct log_gather *gather);
 
 struct log_checkpoint;

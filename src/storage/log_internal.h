@@ -103,8 +103,8 @@ struct log {
     /* Under the mutex. */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    struct segment *segments;     /* oldest first */
-    struct segment **slots;       /* the same by their slots; NULL: free */
+    struct segment *segments; /* oldest first */
+    struct segment **slots;   /* the same by their slots; NULL: free */
     uint32_t slot_count;
     struct places places;         /* of all parts that may be asked for */
     struct log_position position; /* of the next batch */
