@@ -11,11 +11,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PLACE_BYTES 24U
-#define PLACES_AT_ONCE 1024U
 /* Payload of one frame. */
 #define FRAME_BYTES LOG_PART_BYTES
 
@@ -48,24 +46,6 @@ uint8_t *log_gather_record(struct log_gather *gather, uint8_t kind, uint8_t vers
     memset(at + RECORD_HEADER_BYTES, 0, whole - RECORD_HEADER_BYTES);
     part->used += whole;
     return at + RECORD_HEADER_BYTES;
-}
-
-static void add_live(struct log_gather *gather, uint64_t part)
-{
-    /* Messages of one part mostly stand side by side in their queue. */
-    if (gather->live_count > 0 && gather->live[gather->live_count - 1] == part)
-        return;
-    if (gather->live_count == gather->live_capacity) {
-        gather->live_capacity = MAX(gather->live_capacity * 2, (size_t)256);
-        gather->live = mem_resize(gather->live, gather->live_capacity * sizeof *gather->live);
-    }
-    gather->live[gather->live_count++] = part;
-}
-
-void log_gather_live(struct log_gather *gather, uint64_t first, uint64_t last)
-{
-    for (uint64_t part = first; part <= last; part++)
-        add_live(gather, part);
 }
 
 void log_gather_free(struct log_gather *gather)
@@ -110,7 +90,7 @@ void log_checkpoint_add(struct log_checkpoint *checkpoint, struct log_gather *ga
         gather->first = NULL;
     }
     for (size_t i = 0; i < gather->live_count; i++)
-        add_live(all, gather->live[i]);
+        log_gather_live(all, gather->live[i].first, gather->live[i].last);
     log_gather_free(gather);
     checkpoint->marks =
         mem_resize(checkpoint->marks, (checkpoint->mark_count + 1) * sizeof *checkpoint->marks);
@@ -200,85 +180,25 @@ static int put_head(struct frame_writer *to, const struct log_checkpoint *checkp
     return frame_put(to, FRAME_HEAD, (uint32_t)writer_len(&w));
 }
 
-static int compare_numbers(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left;
-    uint64_t b = *(const uint64_t *)right;
-    return (a > b) - (a < b);
-}
-
-static void sort_live(struct log_gather *all)
-{
-    size_t kept = 0;
-
-    if (all->live_count > 0)
-        qsort(all->live, all->live_count, sizeof *all->live, compare_numbers);
-    for (size_t i = 0; i < all->live_count; i++)
-        if (kept == 0 || all->live[kept - 1] != all->live[i])
-            all->live[kept++] = all->live[i];
-    all->live_count = kept;
-}
-
-/* Parts behind are seen by the replay itself. */
-static bool is_before_replay(const struct log_checkpoint *checkpoint, uint64_t segment,
-                             uint32_t offset)
-{
-    const struct log_position *replay = &checkpoint->replay;
-    return segment < replay->segment || (segment == replay->segment && offset < replay->offset);
-}
-
-/* A live part that is not known now is not written yet: the replay will see it. */
-static void put_place(struct writer *to, const struct log_checkpoint *checkpoint, uint64_t part)
-{
-    const struct log *log = checkpoint->log;
-    struct part_place place;
-    uint64_t segment;
-
-    if (!places_find(&log->places, part, &place))
-        return;
-    segment = log->slots[place.segment]->header.number;
-    if (!is_before_replay(checkpoint, segment, place.offset))
-        return;
-    writer_u64(to, part);
-    writer_u64(to, segment);
-    writer_u32(to, place.offset);
-    writer_u32(to, place.octets);
-}
-
-/* Where the live parts before the replay are. A stretch at a time under the mutex: the writer waits for it. */
-static struct writer collect_places(const struct log_checkpoint *checkpoint)
-{
-    struct log *log = checkpoint->log;
-    const struct log_gather *all = &checkpoint->all;
-    size_t capacity = (all->live_count + 1) * PLACE_BYTES;
-    struct writer w = writer_of(mem_alloc(capacity), capacity);
-
-    for (size_t i = 0; i < all->live_count;) {
-        size_t end = MIN(all->live_count, i + PLACES_AT_ONCE);
-        pthread_mutex_lock(&log->mutex);
-        for (; i < end; i++)
-            put_place(&w, checkpoint, all->live[i]);
-        pthread_mutex_unlock(&log->mutex);
-    }
-    BUG_ON(w.failed, "more places than live parts");
-    return w;
-}
-
 static int put_places(struct frame_writer *to, const struct log_checkpoint *checkpoint)
 {
-    struct writer places = collect_places(checkpoint);
-    size_t left = writer_len(&places);
-    const uint8_t *from = places.start;
+    struct live_places places = live_places_collect(checkpoint);
+    size_t at = 0;
     int rc = 0;
 
-    while (left > 0 && rc == 0) {
-        size_t octets = MIN(left, (size_t)(FRAME_BYTES / PLACE_BYTES * PLACE_BYTES));
-        memcpy(frame_payload(to), from, octets);
-        rc = frame_put(to, FRAME_PARTS, (uint32_t)octets);
-        from += octets;
-        left -= octets;
+    while (at < places.count && rc == 0) {
+        size_t end = MIN(places.count, at + FRAME_BYTES / PLACE_BYTES);
+        struct writer w = writer_of(frame_payload(to), FRAME_BYTES);
+        for (; at < end; at++) {
+            const struct live_place *place = &places.all[at];
+            writer_u64(&w, place->number);
+            writer_u64(&w, place->segment);
+            writer_u32(&w, place->offset);
+            writer_u32(&w, place->octets);
+        }
+        rc = frame_put(to, FRAME_PARTS, (uint32_t)writer_len(&w));
     }
-    mem_free(places.start);
+    mem_free(places.all);
     return rc;
 }
 
@@ -345,7 +265,7 @@ int checkpoint_write(struct log_checkpoint *checkpoint)
 
     if (rc != 0)
         return rc;
-    sort_live(&checkpoint->all);
+    live_sort(&checkpoint->all);
     rc = write_file(checkpoint, number);
     if (rc == 0)
         rc = publish(log, number);
@@ -353,7 +273,7 @@ int checkpoint_write(struct log_checkpoint *checkpoint)
         return rc;
     segments_recycle(log, checkpoint->replay.segment, checkpoint->all.live,
                      checkpoint->all.live_count);
-    log_debug("checkpoint written", "number=%llu segment=%llu offset=%llu live_parts=%zu",
+    log_debug("checkpoint written", "number=%llu segment=%llu offset=%llu live_ranges=%zu",
               (unsigned long long)number, (unsigned long long)checkpoint->replay.segment,
               (unsigned long long)checkpoint->replay.offset, checkpoint->all.live_count);
     return 0;

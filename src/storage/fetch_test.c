@@ -220,7 +220,7 @@ static void segments_that_are_read_stay(void **state)
 {
     struct rig *rig = rig_new(LOG_SEGMENT_MIN, 1);
     struct segment *oldest;
-    uint64_t live;
+    struct log_range live;
     (void)state;
 
     for (int i = 0; i < 300; i++) {
@@ -229,7 +229,7 @@ static void segments_that_are_read_stay(void **state)
     }
     oldest = rig->log->segments;
     oldest->read_in = rig->log->fetcher.round_number;
-    live = record_id_part(rig->ids[299]);
+    live.first = live.last = record_id_part(rig->ids[299]);
     segments_recycle(rig->log, rig->log->position.segment, &live, 1);
     assert_int_equal(rig_segments(rig), 2);
     assert_ptr_equal(rig->log->segments, oldest);

@@ -196,11 +196,17 @@ void log_fetch_counts(struct log *log, uint64_t *read, uint64_t *asked);
 
 /* ---- checkpoints ---- */
 
+/* Parts [first, last]. */
+struct log_range {
+    uint64_t first;
+    uint64_t last;
+};
+
 /* Records of a checkpoint, gathered by one thread. */
 struct log_gather {
     struct log_part *first;
     struct log_part *last;
-    uint64_t *live; /* parts that the records refer to, in any order */
+    struct log_range *live; /* parts that the records refer to, in any order */
     size_t live_count;
     size_t live_capacity;
 };

@@ -165,8 +165,9 @@ void segment_free(struct segment *segment);
 MUST_CHECK int segment_roll(struct log *log);
 /* Make a file ready to become a segment: the helper's job. */
 MUST_CHECK int segment_prepare(struct log *log);
-/* Let go of segments before `keep_from` that hold none of the sorted `live` parts. */
-void segments_recycle(struct log *log, uint64_t keep_from, const uint64_t *live, size_t count);
+/* Let go of segments before `keep_from` that hold no part of the sorted `live` ranges. */
+void segments_recycle(struct log *log, uint64_t keep_from, const struct log_range *live,
+                      size_t count);
 MUST_CHECK int segment_open_first(struct log *log);
 MUST_CHECK int segment_open_last(struct log *log);
 
@@ -175,6 +176,25 @@ int log_write_batch(struct log *log, bool seals);
 /* Take over what was submitted. True when there is something to write. */
 bool log_take_submitted(struct log *log);
 void log_fail(struct log *log, int error, const char *what);
+
+/* live.c */
+struct live_place {
+    uint64_t number;
+    uint64_t segment;
+    uint32_t offset;
+    uint32_t octets;
+};
+/* Owner of the list: who asked. */
+struct live_places {
+    struct live_place *all;
+    size_t count;
+};
+/* Sort the live ranges and join those that touch. */
+void live_sort(struct log_gather *gather);
+/* Is the part in one of the sorted ranges? */
+bool live_has(const struct log_range *live, size_t count, uint64_t part);
+/* Where the live parts before the replay are, by their places. Thread: the helper's. */
+struct live_places live_places_collect(const struct log_checkpoint *checkpoint);
 
 /* checkpoint.c */
 int checkpoint_write(struct log_checkpoint *checkpoint);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Octets per write of zeros. */
@@ -292,22 +291,10 @@ int segment_roll(struct log *log)
 
 /* ---- letting go ---- */
 
-static int compare_numbers(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left;
-    uint64_t b = *(const uint64_t *)right;
-    return (a > b) - (a < b);
-}
-
-static bool is_live(uint64_t number, const uint64_t *live, size_t count)
-{
-    return count > 0 && bsearch(&number, live, count, sizeof *live, compare_numbers);
-}
-
 struct sweep {
     struct log *log;
     uint64_t keep_from;
-    const uint64_t *live;
+    const struct log_range *live;
     size_t count;
 };
 
@@ -317,7 +304,7 @@ static bool keep_part(void *context, const struct part_place *place)
     struct segment *segment = sweep->log->slots[place->segment];
 
     if (segment->header.number >= sweep->keep_from ||
-        is_live(place->number, sweep->live, sweep->count))
+        live_has(sweep->live, sweep->count, place->number))
         return true;
     segment->parts--;
     return false;
@@ -385,7 +372,8 @@ static struct segment *take_empty(struct log *log, uint64_t keep_from)
     return gone;
 }
 
-void segments_recycle(struct log *log, uint64_t keep_from, const uint64_t *live, size_t count)
+void segments_recycle(struct log *log, uint64_t keep_from, const struct log_range *live,
+                      size_t count)
 {
     struct sweep sweep = {log, keep_from, live, count};
     struct segment *gone;
