@@ -216,6 +216,19 @@ void entries_set_page(struct entries *entries, struct entry_store *store, uint64
     entries->page_count++;
 }
 
+void entries_push_page(struct entries *entries, struct entry_store *store, uint64_t first,
+                       const struct entry_page *page)
+{
+    uint64_t number = chunk_number(first);
+
+    BUG_ON(first % ENTRIES_PER_CHUNK != 0, "a page at %llu", (unsigned long long)first);
+    entries_skip_to(entries, first);
+    while (number - chunk_number(entries->head) >= entries->ring_capacity)
+        grow_ring(entries, number);
+    entries->tail = first + ENTRIES_PER_CHUNK;
+    entries_set_page(entries, store, number, page);
+}
+
 static void drop_page(struct entries *entries, struct entry_store *store, uint64_t number)
 {
     pool_give(&store->pages, *page_slot(entries, number));

@@ -152,6 +152,9 @@ static inline struct entry_chunk *entries_chunk(const struct entries *entries, u
 /* Put `page` (copied) where a chunk was or nothing is; its entries hold nothing any more. */
 void entries_set_page(struct entries *entries, struct entry_store *store, uint64_t number,
                       const struct entry_page *page);
+/* Append a page at `first`, the beginning of a chunk at or behind the tail, which moves behind it. */
+void entries_push_page(struct entries *entries, struct entry_store *store, uint64_t first,
+                       const struct entry_page *page);
 /* Put a chunk where a page is: all entries MESSAGE_GONE, live 0. The caller fills it. */
 struct entry_chunk *entries_unset_page(struct entries *entries, struct entry_store *store,
                                        uint64_t number);

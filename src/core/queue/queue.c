@@ -83,8 +83,7 @@ void queue_restore_page(struct queue *queue, uint64_t first, const struct entry_
 {
     uint32_t live = bits_count(&page->live);
 
-    entries_skip_to(&queue->entries, first + ENTRIES_PER_CHUNK);
-    entries_set_page(&queue->entries, &queue->host->store, first / ENTRIES_PER_CHUNK, page);
+    entries_push_page(&queue->entries, &queue->host->store, first, page);
     queue->ready += live;
     queue->ready_bytes += page_ready_bytes(page);
     queue->host->messages += live;
