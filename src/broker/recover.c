@@ -277,6 +277,24 @@ static int read_bodies(struct recover *recover)
     return rc;
 }
 
+/* The start is given up. */
+static void drop_messages(struct recover *recover)
+{
+    for (size_t i = 0; i < recover->wanted_count; i++) {
+        struct wanted *wanted = &recover->wanted[i];
+        struct broker_shard *broker = recover->node->brokers[wanted->queue->ref.shard];
+        shard_current = broker->shard;
+        if (wanted->message.block)
+            message_unref(broker->shard, &broker->queues.descriptors, &wanted->message);
+    }
+    for (uint16_t i = 0; i < recover->node->shards->count; i++) {
+        shard_current = recover->node->shards->shards[i];
+        if (recover->dense[i])
+            block_unref(shard_current, recover->dense[i], 1);
+    }
+    shard_current = NULL;
+}
+
 /* ---- queues ---- */
 
 /* What expired while the node was down expires with the first look at it. */
@@ -365,6 +383,7 @@ int node_recover(struct node *node, struct log_error *error)
     int rc;
 
     recovery_init(&recover.recovery);
+    recover.recovery.recovers = log_recovers(node->log);
     rc = replay(&recover);
     /* Not by the files: the first start may have ended before its first record was durable. */
     node->is_new = catalog_last_incarnation(recover.recovery.catalog) == 0;
@@ -372,10 +391,13 @@ int node_recover(struct node *node, struct log_error *error)
         restore_catalog(&recover);
         rc = recover.rc;
     }
-    if (rc == 0)
+    if (rc == 0) {
         rc = read_bodies(&recover);
-    if (rc == 0)
-        restore_queues(&recover);
+        if (rc == 0)
+            restore_queues(&recover);
+        else
+            drop_messages(&recover);
+    }
     if (rc == 0) {
         node_begin_journal(node);
         if (node->is_new)

@@ -296,15 +296,17 @@ static size_t keep_live(struct segment *segment, const uint64_t *live, size_t co
     return kept;
 }
 
-static void recycle_file(struct log *log, uint64_t segment)
+static void recycle_file(struct log *log, const struct segment_header *header)
 {
     char from[DISK_NAME_MAX];
     char to[DISK_NAME_MAX];
     bool is_wanted;
 
-    segment_name(segment, from);
+    segment_name(header->number, from);
     pthread_mutex_lock(&log->mutex);
-    is_wanted = log->spare_count < ARRAY_LEN(log->spares);
+    /* The setting may have changed since. */
+    is_wanted =
+        log->spare_count < ARRAY_LEN(log->spares) && header->octets == log->settings.segment_bytes;
     pthread_mutex_unlock(&log->mutex);
     if (!is_wanted) {
         drop_file(log, from);
@@ -337,7 +339,7 @@ void segments_recycle(struct log *log, uint64_t keep_from, const uint64_t *live,
     while (gone) {
         struct segment *segment = gone;
         gone = segment->next;
-        recycle_file(log, segment->header.number);
+        recycle_file(log, &segment->header);
         segment_free(segment);
     }
 }

@@ -187,10 +187,13 @@ static int begin_command(struct recovery *recovery, struct cursor *in,
     recovery->last_transaction = MAX(recovery->last_transaction, command->transaction);
     if (command->sequence <= queue->sequence)
         return 0;
-    if (command->sequence != queue->sequence + 1)
-        return bad(recovery, "queue %llu: command %llu is followed by %llu",
-                   (unsigned long long)queue->incarnation, (unsigned long long)queue->sequence,
-                   (unsigned long long)command->sequence);
+    if (command->sequence != queue->sequence + 1) {
+        int rc = bad(recovery, "queue %llu: command %llu is followed by %llu",
+                     (unsigned long long)queue->incarnation, (unsigned long long)queue->sequence,
+                     (unsigned long long)command->sequence);
+        if (!recovery->recovers)
+            return rc;
+    }
     queue->sequence = command->sequence;
     queue->epoch = command->epoch;
     *out = queue;
@@ -328,13 +331,11 @@ static int queue_state(struct recovery *recovery, struct cursor *in)
 
 /* ---- all of them ---- */
 
-int recovery_record(void *context, uint64_t id, const struct record_header *header,
-                    const uint8_t *payload)
+static int apply(struct recovery *recovery, uint64_t id, const struct record_header *header,
+                 const uint8_t *payload)
 {
-    struct recovery *recovery = context;
     struct cursor in = cursor_of(payload, header->octets);
 
-    recovery->reason[0] = '\0';
     if (header->version != RECORD_VERSION)
         return bad(recovery, "record of kind %u has the unknown version %u", header->kind,
                    header->version);
@@ -362,6 +363,17 @@ int recovery_record(void *context, uint64_t id, const struct record_header *head
         return catalog_state(recovery, &in);
     }
     return bad(recovery, "record of the unknown kind %u", header->kind);
+}
+
+int recovery_record(void *context, uint64_t id, const struct record_header *header,
+                    const uint8_t *payload)
+{
+    struct recovery *recovery = context;
+    int rc;
+
+    recovery->reason[0] = '\0';
+    rc = apply(recovery, id, header, payload);
+    return rc == 0 && recovery->reason[0] != '\0' ? ERR_CORRUPT : rc;
 }
 
 /* ---- life ---- */

@@ -42,6 +42,7 @@ struct recovery {
     struct transaction_undo *open; /* transactions without a commit record so far */
     uint64_t last_transaction;
     uint64_t last_incarnation;
+    bool recovers;    /* records behind a gap are applied, after ERR_CORRUPT has told of it once */
     char reason[128]; /* why the last record was refused */
 };
 
