@@ -229,7 +229,8 @@ static int note_segment(struct log *log, uint64_t number, struct log_error *erro
     if (rc == 0 && header.directory_id != log->directory_id)
         rc = log_error_set(error, ERR_CORRUPT, name, 0, "belongs to another data directory");
     else if (rc == ERR_CORRUPT || (rc == 0 && header.number != number))
-        rc = log_error_set(error, ERR_CORRUPT, name, 0, "the header of the segment is damaged");
+        rc = log_error_set(error, ERR_CORRUPT, name, 0,
+                           "the header of the segment is damaged, or of a newer version");
     else if (rc != 0)
         return log_error_set(error, rc, name, 0, "cannot be read: %s", err_text(rc));
     if (rc == 0) {
