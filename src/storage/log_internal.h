@@ -100,6 +100,8 @@ struct log {
     struct disk_file *file; /* of the last segment */
     struct segment *current;
     uint64_t zeroed_to; /* the current segment was written once up to here */
+    uint64_t
+        replayed; /* where the last batch of the replay begins; 0: none is in the last segment */
     uint8_t *buffer;
     uint64_t salt_state;
     bool is_sealed; /* nothing durable is at the very end of the log */

@@ -368,8 +368,12 @@ static int identify(struct log *log, const struct listing *listing, struct log_e
 static int look_around(struct log *log, struct log_error *error)
 {
     struct listing listing = {.log = log};
-    int rc = disk_list(log->disk, note_name, &listing);
+    /* A process that was killed may have renamed files and not synced that. Nothing that they replaced goes,
+     * and nothing is written into them, before their names are sure. */
+    int rc = disk_sync_dir(log->disk);
 
+    if (rc == 0)
+        rc = disk_list(log->disk, note_name, &listing);
     if (rc != 0)
         log_error_set(error, rc, "", 0, "cannot be listed: %s", err_text(rc));
     else

@@ -147,6 +147,7 @@ static bool follows(const struct replay *replay, const struct segment *next)
 static void go_to_segment(struct replay *replay, struct segment *next)
 {
     replay->segment = next;
+    replay->log->replayed = 0;
     replay->at = (struct log_position){next->header.number, SEGMENT_HEADER_BYTES,
                                        next->header.first_sequence};
 }
@@ -208,6 +209,7 @@ static int replay_segments(struct replay *replay)
         rc = walk_parts(replay, &batch, log->reader.data + replay->at.offset + BATCH_HEADER_BYTES);
         if (rc == ERR_CORRUPT)
             rc = report_damage(replay, replay->at.offset, "a record is malformed");
+        log->replayed = replay->at.offset;
         replay->at.offset += format_round_up(BATCH_HEADER_BYTES + batch.octets, FORMAT_BLOCK);
         replay->at.sequence++;
         log->was_clean &= batch.parts == 0;

@@ -220,14 +220,35 @@ int segment_open_first(struct log *log)
     return rc;
 }
 
+/* The process before may have been killed before its sync of the last batch, or was told that it failed: then
+ * what replay has read may be in the page cache alone, and after a failed sync no other writes it back. What
+ * is shown to clients from now on must not vanish, so it is written and synced once more. */
+static int rewrite_last_batch(struct log *log)
+{
+    struct segment_reader *reader = &log->reader;
+    int rc = 0;
+
+    if (log->replayed != 0) {
+        rc = segment_reader_open(reader, log, log->position.segment);
+        if (rc == 0)
+            rc = segment_reader_load(reader, log->position.offset);
+        if (rc == 0)
+            rc = disk_write(log->file, reader->data + log->replayed,
+                            (size_t)(log->position.offset - log->replayed), log->replayed);
+    }
+    return rc == 0 ? disk_sync(log->file) : rc;
+}
+
 int segment_open_last(struct log *log)
 {
     char name[DISK_NAME_MAX];
+    int rc;
 
     log->current = segment_find(log, log->position.segment);
     BUG_ON(!log->current, "the segment that is written to is unknown");
     segment_name(log->position.segment, name);
-    return disk_open(log->disk, name, DISK_DIRECT, &log->file);
+    rc = disk_open(log->disk, name, DISK_DIRECT, &log->file);
+    return rc == 0 ? rewrite_last_batch(log) : rc;
 }
 
 /* Wait for a prepared file: without one nothing can be written, and nothing is promised meanwhile. */
