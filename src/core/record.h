@@ -20,6 +20,7 @@
  *     EXPIRE      command first:64 count:64 time:64
  *     DELIVERED   incarnation:64 upto:64                       positions below may have been delivered
  *     COMMIT      transaction:64
+ *     UNDO        transaction:64                               those up to it without a COMMIT so far are undone
  *     CATALOG     a catalog command (core/catalog/command_codec.h)
  *
  * body: image-length:32 names-length:16 flags:8 0:8 body-size:64 chunk-count:32 0:32 chunk id:64 ... image
@@ -47,6 +48,7 @@ enum record_kind {
     RECORD_CATALOG = 9,
     RECORD_QUEUE_STATE = 10,
     RECORD_CATALOG_STATE = 11,
+    RECORD_UNDO = 12,
 };
 
 /* Of all kinds, for now. */

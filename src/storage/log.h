@@ -116,6 +116,9 @@ MUST_CHECK int log_replay(struct log *log, log_replay_fn fn, void *context,
 MUST_CHECK int log_read(struct log *log, uint64_t id, struct record_header *header,
                         const uint8_t **payload, struct log_error *error);
 
+/* Where record `id` of the replay lies, for a refusal: file and offset of `*error`. */
+void log_locate(struct log *log, uint64_t id, struct log_error *error);
+
 /* Note something that --recover has dropped; goes to the report and the log. */
 void log_report(struct log *log, const struct log_error *error);
 /* Name of the report file, or NULL when nothing was dropped. */

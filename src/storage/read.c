@@ -81,6 +81,18 @@ static int read_part(struct log *log, const struct indexed_part *part, const uin
     return 0;
 }
 
+void log_locate(struct log *log, uint64_t id, struct log_error *error)
+{
+    const struct indexed_part *part = find_part(log, record_id_part(id));
+
+    error->file[0] = '\0';
+    error->offset = 0;
+    if (!part)
+        return;
+    segment_name(part->segment->header.number, error->file);
+    error->offset = part->place.offset + PART_HEADER_BYTES + record_id_offset(id);
+}
+
 int log_read(struct log *log, uint64_t id, struct record_header *header, const uint8_t **payload,
              struct log_error *error)
 {
