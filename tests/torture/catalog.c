@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-
 struct names {
     char queue[8];
     char exchange[8];
@@ -96,8 +95,8 @@ static void change_exchange(struct sim *sim, uint8_t exchange, struct str name)
         command.kind = CATALOG_EXCHANGE_DELETE;
         command.exchange_delete.name = name;
     } else {
-        command.exchange_declare =
-            (struct catalog_exchange_declare){.name = name, .type = EXCHANGE_DIRECT, .durable = true};
+        command.exchange_declare = (struct catalog_exchange_declare){
+            .name = name, .type = EXCHANGE_DIRECT, .durable = true};
     }
     say(sim, "exchange %u: %s", exchange, event.kind == EVENT_EXCHANGE ? "declared" : "deleted");
     apply(sim, &event, &command, &result);

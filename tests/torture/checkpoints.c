@@ -22,8 +22,7 @@ static void add_mark(struct sim *sim, uint16_t shard)
     struct sim_checkpoint *run = &sim->checkpoint;
 
     shard_hand_over(sim, shard, true);
-    log_checkpoint_add(run->checkpoint, &run->gather, shard,
-                       sim->shards[shard].stage.stream->last);
+    log_checkpoint_add(run->checkpoint, &run->gather, shard, sim->shards[shard].stage.stream->last);
 }
 
 /* A few queues of one shard. */

@@ -60,10 +60,16 @@ static unsigned random_calls(struct sim *sim)
     return hits(sim, 1, 2) ? DISK_CALL_ALL : 1U << roll(sim, 10);
 }
 
-static void plan_cut(struct sim *sim, uint64_t within)
+/* A power cut in the middle of a call, or a kill between two. */
+static void plan_end(struct sim *sim, uint64_t within)
 {
     uint64_t after = 1 + roll(sim, within);
 
+    if (hits(sim, 1, 3)) {
+        say(sim, "the process will be killed before change %llu", (unsigned long long)after);
+        sim->span.calls_left = after;
+        return;
+    }
     say(sim, "the power will go in change %llu", (unsigned long long)after);
     disk_memory_cut_after(sim->disk, after);
 }
@@ -86,9 +92,12 @@ static void restart(struct sim *sim)
 
 static void end_disk(struct sim *sim)
 {
+    bool is_killed = sim->span.is_over && !disk_memory_is_cut(sim->disk);
+
+    sim->span = (struct life_span){0};
     disk_memory_fail(sim->disk, 0, 0, 0, DISK_FAULT_ONCE);
     disk_memory_cut_after(sim->disk, 0);
-    if (disk_memory_is_cut(sim->disk) || hits(sim, 2, 3))
+    if (disk_memory_is_cut(sim->disk) || (!is_killed && hits(sim, 2, 3)))
         power_cut(sim);
     else
         restart(sim);
@@ -96,10 +105,10 @@ static void end_disk(struct sim *sim)
 
 static void end_life(struct sim *sim)
 {
-    bool stops = log_failure(sim->log) == 0 && !disk_memory_is_cut(sim->disk) && hits(sim, 1, 4);
+    bool is_over = disk_memory_is_cut(sim->disk) || sim->span.is_over;
+    bool stops = log_failure(sim->log) == 0 && !is_over && hits(sim, 1, 4);
 
-    if (log_failure(sim->log) != 0 && !disk_memory_is_cut(sim->disk))
-        torture_counts.failures++;
+    torture_counts.failures += log_failure(sim->log) != 0 && !is_over;
     if (stops) {
         say(sim, "-- stop");
         torture_counts.stops += life_stop(sim);
@@ -113,7 +122,7 @@ static void end_life(struct sim *sim)
 /* The log's threads. */
 static bool write_some(struct sim *sim)
 {
-    if (log_step(sim->log) != 0 || disk_memory_is_cut(sim->disk))
+    if (log_step(sim->log) != 0 || disk_memory_is_cut(sim->disk) || sim->span.is_over)
         return false;
     checkpoint_written(sim);
     return true;
@@ -148,7 +157,7 @@ static bool begin(struct sim *sim, bool is_quiet)
 
     sim->has_failed_call = false;
     if (is_cut)
-        plan_cut(sim, 12);
+        plan_end(sim, 12);
     else if (!is_quiet && hits(sim, 1, 12))
         plan_fault(sim, random_calls(sim), 25);
     if (!life_begin(sim)) {
@@ -156,7 +165,7 @@ static bool begin(struct sim *sim, bool is_quiet)
         return false;
     }
     if (!is_quiet && !is_cut && hits(sim, 1, 3))
-        plan_cut(sim, 150);
+        plan_end(sim, 150);
     else if (!is_quiet && !is_cut && hits(sim, 1, 8))
         plan_fault(sim, random_calls(sim), 150);
     return true;

@@ -70,7 +70,7 @@ static void on_checkpoint_due(void *context)
 /* A refusal is a mistake unless the disk did not answer. */
 static bool check_refusal(struct sim *sim, int rc, const struct log_error *error)
 {
-    bool is_excused = disk_memory_is_cut(sim->disk) ||
+    bool is_excused = disk_memory_is_cut(sim->disk) || sim->span.is_over ||
                       (sim->has_failed_call && rc != ERR_CORRUPT && rc != ERR_REFUSED);
 
     CHECK(sim, is_excused, "refused: file '%s' offset %llu: %s (%s)", error->file,
@@ -88,12 +88,24 @@ static int open_log(struct sim *sim, struct log_error *error)
         .events = {.context = sim, .checkpoint_due = on_checkpoint_due},
     };
 
-    return log_open(disk_lend(sim->disk), &settings, &sim->log, error);
+    return log_open(disk_lend(sim->disk, &sim->span), &settings, &sim->log, error);
 }
 
-static bool has_power(const struct sim *sim)
+static bool goes_on(const struct sim *sim)
 {
-    return !disk_memory_is_cut(sim->disk);
+    return !disk_memory_is_cut(sim->disk) && !sim->span.is_over;
+}
+
+static int check_queues(struct restoring *restoring)
+{
+    uint64_t id = 0;
+
+    if (recovery_check(&restoring->recovery, &id) == 0)
+        return 0;
+    log_locate(restoring->sim->log, id, &restoring->error);
+    snprintf(restoring->error.reason, sizeof restoring->error.reason, "%s",
+             restoring->recovery.reason);
+    return ERR_CORRUPT;
 }
 
 static int recover(struct sim *sim, struct restoring *restoring)
@@ -104,12 +116,16 @@ static int recover(struct sim *sim, struct restoring *restoring)
         snprintf(restoring->error.reason, sizeof restoring->error.reason, "%s",
                  restoring->recovery.reason);
     recovery_finish(&restoring->recovery);
+    if (rc == 0)
+        rc = check_queues(restoring);
     if (rc == 0) {
         open_shards(sim);
         rc = restore(restoring);
     }
     if (rc == 0)
         rc = log_start(sim->log, &restoring->error);
+    if (rc == 0)
+        recovery_log_undone(&restoring->recovery, &sim->shards[0].stage);
     return rc;
 }
 
@@ -146,7 +162,7 @@ bool life_begin(struct sim *sim)
     catalog_set_journal(sim->catalog, journal, sim);
     if (!sim->vhost)
         add_vhost(sim);
-    return has_power(sim);
+    return goes_on(sim);
 }
 
 /* ---- ends ---- */
@@ -209,7 +225,7 @@ bool life_stop(struct sim *sim)
     }
     log_checkpoint_finish(checkpoint, true);
     rc = log_wait_idle(sim->log);
-    while (rc == 0 && has_power(sim) && sim->model.applied < sim->model.events.count)
+    while (rc == 0 && goes_on(sim) && sim->model.applied < sim->model.events.count)
         model_step(&sim->model);
     if (rc == 0)
         note_unacked(sim);

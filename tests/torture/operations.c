@@ -147,8 +147,8 @@ static uint64_t run_from(const struct sim_queue *queue, size_t first, uint64_t m
 static void settle_run(struct sim *sim, struct sim_queue *queue, size_t first, uint16_t shard,
                        uint64_t transaction)
 {
-    static const enum queue_settle_how hows[] = {QUEUE_SETTLE_ACK, QUEUE_SETTLE_ACK,
-                                                 QUEUE_SETTLE_ACK, QUEUE_SETTLE_REJECT,
+    static const enum queue_settle_how hows[] = {QUEUE_SETTLE_ACK,     QUEUE_SETTLE_ACK,
+                                                 QUEUE_SETTLE_ACK,     QUEUE_SETTLE_REJECT,
                                                  QUEUE_SETTLE_REQUEUE, QUEUE_SETTLE_RETURN};
     enum queue_settle_how how = hows[roll(sim, ARRAY_LEN(hows))];
     uint64_t position = queue->messages[first].position;

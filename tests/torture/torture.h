@@ -131,8 +131,8 @@ struct live_message {
     uint32_t number;
     bool is_kept;
     bool is_unacked;
-    bool is_redelivered; /* a client had it before */
-    bool is_leaving;     /* its settle is under way */
+    bool is_redelivered;          /* a client had it before */
+    bool is_leaving;              /* its settle is under way */
     struct consumer_ref consumer; /* who has it, when it was a consumer */
 };
 
@@ -140,7 +140,7 @@ struct sim_queue {
     struct sim *sim;
     struct queue *queue; /* NULL: there is none of this name */
     uint8_t name;
-    uint64_t marked; /* the log must know that messages below were delivered */
+    uint64_t marked;               /* the log must know that messages below were delivered */
     struct live_message *messages; /* by position */
     size_t count;
     size_t capacity;
@@ -202,6 +202,12 @@ struct sim_checkpoint {
     uint64_t last_transaction;
 };
 
+/* When the process is killed. */
+struct life_span {
+    uint64_t calls_left; /* that change the disk; 0: no end is planned */
+    bool is_over;
+};
+
 /* One history: a node's lives on one disk. Owner: run_history. */
 struct sim {
     uint64_t seed;
@@ -211,6 +217,7 @@ struct sim {
     uint32_t segment_bytes;
     uint64_t checkpoint_bytes;
     struct disk *disk;
+    struct life_span span;
     struct model model;
     uint32_t next_number;
     uint64_t now_ms;
@@ -252,8 +259,8 @@ void body_check(const struct sim *sim, const struct message *message, uint32_t n
 /* The number in its first octets. */
 uint32_t body_number(const struct sim *sim, const struct message *message);
 
-/* lent.c: `disk` with a disk_free that does not end it. */
-struct disk *disk_lend(struct disk *disk);
+/* lent.c: `disk`, which outlives this one, and `span`. */
+struct disk *disk_lend(struct disk *disk, struct life_span *span);
 
 /* shards.c */
 void open_shards(struct sim *sim);
