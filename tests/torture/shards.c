@@ -154,18 +154,22 @@ static void note_gone(struct sim *sim, const struct sim_queue *queue,
         shard_note(sim, shard, event);
 }
 
+/* `upto`: positions below have been delivered. The mark may run ahead, and is staged when it moves. */
 static void note_delivered(struct sim *sim, struct sim_queue *queue, uint64_t upto)
 {
+    uint64_t marked = queue->queue->marked;
     struct event event = {
         .kind = EVENT_MARK,
         .incarnation = queue->queue->ref.incarnation,
-        .position = upto,
+        .position = marked,
         .name = queue->name,
     };
 
-    if (upto <= queue->marked)
+    CHECK(sim, upto <= marked, "queue %u delivered %llu, and has marked %llu", queue->name,
+          (unsigned long long)upto - 1, (unsigned long long)marked);
+    if (marked <= queue->marked)
         return;
-    queue->marked = upto;
+    queue->marked = marked;
     shard_note(sim, queue->queue->ref.shard, event);
 }
 

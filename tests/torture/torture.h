@@ -140,7 +140,7 @@ struct sim_queue {
     struct sim *sim;
     struct queue *queue; /* NULL: there is none of this name */
     uint8_t name;
-    uint64_t marked;               /* the log must know that messages below were delivered */
+    uint64_t marked;               /* the newest mark that was staged */
     struct live_message *messages; /* by position */
     size_t count;
     size_t capacity;
