@@ -6,9 +6,11 @@
 
 #include "base/bug.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "base/mem.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +31,15 @@ struct faulty_disk {
     struct disk disk;
     struct disk *below;
     void (*forget)(struct disk_file *file);
+    pthread_mutex_t mutex; /* of the files and their names */
+    struct list files;
     uint32_t rule_count;
     struct rule rules[RULES_MAX];
 };
 
 struct faulty_file {
     struct disk_file file;
+    struct list link;
     struct disk_file *below;
     char name[DISK_NAME_MAX];
 };
@@ -69,7 +74,13 @@ static int judge(struct disk *disk, enum disk_call call, const char *name)
 
 static int judge_file(struct disk_file *file, enum disk_call call)
 {
-    return judge(file->disk, call, faulty_file(file)->name);
+    struct faulty_disk *d = faulty_disk(file->disk);
+    char name[DISK_NAME_MAX];
+
+    pthread_mutex_lock(&d->mutex);
+    memcpy(name, faulty_file(file)->name, sizeof name);
+    pthread_mutex_unlock(&d->mutex);
+    return judge(file->disk, call, name);
 }
 
 /* ---- calls ---- */
@@ -89,12 +100,20 @@ static int faulty_open(struct disk *disk, const char *name, unsigned flags, stru
     file->file.disk = disk;
     file->below = below;
     snprintf(file->name, sizeof file->name, "%s", name);
+    pthread_mutex_lock(&faulty_disk(disk)->mutex);
+    list_push_back(&faulty_disk(disk)->files, &file->link);
+    pthread_mutex_unlock(&faulty_disk(disk)->mutex);
     *out = &file->file;
     return 0;
 }
 
 static void faulty_close(struct disk_file *file)
 {
+    struct faulty_disk *d = faulty_disk(file->disk);
+
+    pthread_mutex_lock(&d->mutex);
+    list_remove(&faulty_file(file)->link);
+    pthread_mutex_unlock(&d->mutex);
     disk_close(faulty_file(file)->below);
     mem_free(faulty_file(file));
 }
@@ -152,8 +171,21 @@ static int faulty_truncate(struct disk_file *file, uint64_t bytes)
 
 static int faulty_rename(struct disk *disk, const char *from, const char *to)
 {
+    struct faulty_disk *d = faulty_disk(disk);
     int rc = judge(disk, DISK_CALL_RENAME, from);
-    return rc == 0 ? disk_rename(faulty_disk(disk)->below, from, to) : rc;
+
+    if (rc == 0)
+        rc = disk_rename(d->below, from, to);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&d->mutex);
+    LIST_FOR_EACH (link, &d->files) {
+        struct faulty_file *file = CONTAINER_OF(link, struct faulty_file, link);
+        if (strcmp(file->name, from) == 0)
+            snprintf(file->name, sizeof file->name, "%s", to);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    return 0;
 }
 
 static int faulty_unlink(struct disk *disk, const char *name)
@@ -183,6 +215,7 @@ static int faulty_lock(struct disk *disk, const char *name)
 static void faulty_free(struct disk *disk)
 {
     disk_free(faulty_disk(disk)->below);
+    pthread_mutex_destroy(&faulty_disk(disk)->mutex);
     mem_free(faulty_disk(disk));
 }
 
@@ -293,6 +326,8 @@ int disk_faulty_new(struct disk *below, const char *rules, void (*forget)(struct
     d->disk.ops = &faulty_ops;
     d->below = below;
     d->forget = forget;
+    pthread_mutex_init(&d->mutex, NULL);
+    list_init(&d->files);
     *out = NULL;
     if (!take_rules(d, rules)) {
         disk_free(&d->disk);
