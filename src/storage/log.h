@@ -144,8 +144,8 @@ void log_set_events(struct log *log, const struct log_events *events);
  * failure, or 0. */
 int log_step(struct log *log);
 
-/* Wait until everything submitted is durable and no checkpoint is under way. Returns the log's failure,
- * or 0. Not on a shard. */
+/* At the end: wait until everything submitted is durable and no checkpoint is under way; when that needs
+ * room which the disk does not have, the log fails. Returns the log's failure, or 0. Not on a shard. */
 int log_wait_idle(struct log *log);
 /* Submit what all streams have staged. All their threads have ended. */
 void log_submit_all(struct log *log);

@@ -263,7 +263,7 @@ static int take_spare(struct log *log, uint64_t *number)
             pthread_mutex_unlock(&log->mutex);
             rc = segment_prepare(log);
             pthread_mutex_lock(&log->mutex);
-        } else if (atomic_load(&log->is_stopping) && log->is_space_low) {
+        } else if ((log->is_ending || atomic_load(&log->is_stopping)) && log->is_space_low) {
             rc = -ENOSPC;
         } else {
             pthread_cond_broadcast(&log->changed);

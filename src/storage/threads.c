@@ -213,12 +213,15 @@ int log_wait_idle(struct log *log)
     if (!log->has_threads)
         return log_step(log);
     pthread_mutex_lock(&log->mutex);
+    log->is_ending = true;
+    pthread_cond_broadcast(&log->changed);
     /* The writer tells nobody that it is idle; who stops the node can look. */
     while (atomic_load(&log->failure) == 0 &&
            (atomic_load(&log->submitted) || !atomic_load(&log->is_idle) || log->is_checkpointing)) {
         struct timespec until = in_ms(1);
         (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
     }
+    log->is_ending = false;
     pthread_mutex_unlock(&log->mutex);
     return atomic_load(&log->failure);
 }
