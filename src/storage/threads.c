@@ -90,6 +90,20 @@ static void set_space(struct log *log, bool is_low, int error)
         events->space(events->context, is_low);
 }
 
+/* No room: what clients have taken meanwhile goes with the next checkpoint. */
+static void ask_for_room(struct log *log)
+{
+    bool is_due;
+
+    pthread_mutex_lock(&log->mutex);
+    is_due = log->since_checkpoint > 0 && !log->is_checkpoint_due && !log->is_checkpointing &&
+             !log->is_ending;
+    log->is_checkpoint_due |= is_due;
+    pthread_mutex_unlock(&log->mutex);
+    if (is_due && log->settings.events.checkpoint_due)
+        log->settings.events.checkpoint_due(log->settings.events.context);
+}
+
 static void prepare_one(struct log *log)
 {
     int rc = segment_prepare(log);
@@ -98,6 +112,7 @@ static void prepare_one(struct log *log)
     set_space(log, rc != 0, rc);
     if (rc == 0)
         return;
+    ask_for_room(log);
     pthread_mutex_lock(&log->mutex);
     if (!atomic_load(&log->is_stopping))
         (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
@@ -107,14 +122,18 @@ static void prepare_one(struct log *log)
 static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
 {
     int rc = checkpoint_write(checkpoint);
+    bool has_room;
 
     if (rc != 0)
         log_warn("cannot write a checkpoint; the one before stays", "error='%s'", err_text(rc));
     checkpoint_free(checkpoint);
     pthread_mutex_lock(&log->mutex);
     log->is_checkpointing = false;
+    has_room = log->spare_count > 0;
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
+    if (has_room)
+        set_space(log, false, 0); /* a recycled segment is as good as a prepared one */
 }
 
 enum helper_job { HELPER_STOP, HELPER_PREPARE, HELPER_CHECKPOINT };
@@ -127,13 +146,16 @@ static enum helper_job next_job(struct log *log, struct log_checkpoint **checkpo
 
     pthread_mutex_lock(&log->mutex);
     while (!found) {
+        bool has_failed = atomic_load(&log->failure) != 0;
+        bool is_ready;
         found = true;
         *checkpoint = log->pending;
-        if (log->wants_spare && log->spare_count == 0 && atomic_load(&log->failure) == 0 &&
-            !(atomic_load(&log->is_stopping) && log->is_space_low)) {
+        is_ready = *checkpoint && (has_failed || checkpoint_is_durable(*checkpoint));
+        /* On a full disk the checkpoint comes first: it may let go of what fills it. */
+        if (log->wants_spare && log->spare_count == 0 && !has_failed &&
+            !(log->is_space_low && (is_ready || atomic_load(&log->is_stopping)))) {
             job = HELPER_PREPARE;
-        } else if (*checkpoint &&
-                   (checkpoint_is_durable(*checkpoint) || atomic_load(&log->failure) != 0)) {
+        } else if (is_ready) {
             log->pending = NULL;
             job = HELPER_CHECKPOINT;
         } else if (!atomic_load(&log->is_stopping)) {
