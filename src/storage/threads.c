@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "storage/log_internal.h"
 
 #include <errno.h>
@@ -188,18 +189,27 @@ static void *helper_main(void *arg)
 
 /* ---- life ---- */
 
+static void stop_helper(struct log *log)
+{
+    atomic_store(&log->is_stopping, true);
+    pthread_mutex_lock(&log->mutex);
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+    pthread_join(log->helper, NULL);
+}
+
 static int start_threads(struct log *log)
 {
-    int rc = pthread_create(&log->writer, NULL, writer_main, log);
+    int rc;
 
-    if (rc != 0)
-        return -rc;
+    log->has_threads = true; /* the writer looks at it from its first batch on */
     rc = pthread_create(&log->helper, NULL, helper_main, log);
-    log->has_threads = rc == 0;
-    if (rc != 0) {
-        atomic_store(&log->is_stopping, true);
-        pthread_join(log->writer, NULL);
+    if (rc == 0) {
+        rc = pthread_create(&log->writer, NULL, writer_main, log);
+        if (rc != 0)
+            stop_helper(log);
     }
+    log->has_threads = rc == 0;
     return -rc;
 }
 
@@ -210,6 +220,10 @@ int log_start(struct log *log, struct log_error *error)
     if (rc != 0)
         return log_error_set(error, rc, "", 0, "cannot open a segment to write to: %s",
                              err_text(rc));
+    /* What the replay needed is as large as a segment. */
+    segment_reader_close(&log->reader);
+    mem_free(log->index);
+    log->index = NULL;
     if (!log->settings.is_threaded)
         return 0;
     rc = start_threads(log);
@@ -260,9 +274,6 @@ void log_stop(struct log *log)
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
     pthread_join(log->writer, NULL);
-    pthread_mutex_lock(&log->mutex);
-    pthread_cond_broadcast(&log->changed);
-    pthread_mutex_unlock(&log->mutex);
-    pthread_join(log->helper, NULL);
+    stop_helper(log);
     log->has_threads = false;
 }
