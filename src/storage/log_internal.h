@@ -115,6 +115,7 @@ struct log {
     bool is_checkpoint_due;       /* told, and not begun yet */
     bool wants_spare;
     bool is_space_low;
+    bool has_writer_ended;
     bool
         is_ending; /* somebody waits for what was submitted: a full disk is not waited for any more */
     uint64_t spares[2]; /* numbers of prepared files */

@@ -159,7 +159,7 @@ static enum helper_job next_job(struct log *log, struct log_checkpoint **checkpo
         } else if (is_ready) {
             log->pending = NULL;
             job = HELPER_CHECKPOINT;
-        } else if (!atomic_load(&log->is_stopping)) {
+        } else if (!log->has_writer_ended) {
             found = false;
             pthread_cond_wait(&log->changed, &log->mutex);
         }
@@ -189,10 +189,12 @@ static void *helper_main(void *arg)
 
 /* ---- life ---- */
 
+/* The writer is gone: its seal may have needed another segment. */
 static void stop_helper(struct log *log)
 {
     atomic_store(&log->is_stopping, true);
     pthread_mutex_lock(&log->mutex);
+    log->has_writer_ended = true;
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
     pthread_join(log->helper, NULL);
