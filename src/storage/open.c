@@ -422,7 +422,8 @@ static struct log *log_new(struct disk *disk, const struct log_settings *setting
     pthread_cond_init(&log->changed, &monotonic);
     pthread_cond_init(&log->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    log->buffer = mem_alloc_aligned(DISK_ALIGN, BATCH_BYTES + FORMAT_BLOCK);
+    log->buffer = mem_alloc_aligned(
+        DISK_ALIGN, (size_t)MIN((uint64_t)BATCH_BYTES, settings->segment_bytes) + FORMAT_BLOCK);
     log->streams = mem_alloc_aligned(CACHE_LINE_BYTES, settings->streams * sizeof *log->streams);
     for (uint16_t i = 0; i < settings->streams; i++)
         stream_init(&log->streams[i], log, i);
