@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door: every task of a developer is one target here. Meson and tools/ do the work.
 .DEFAULT_GOAL := help
-.PHONY: help run build test asan tsan test-clients bench lint fuzz format cover install-deps clean
+.PHONY: help run build test torture asan tsan test-clients bench bench-kill lint fuzz format cover install-deps clean
 
 BUILD ?= build
 JOBS ?= $(shell nproc)
 ARGS ?=
 FUZZ_SECONDS ?= 60
+HISTORIES ?= 20000
 CONFIGURE := tools/configure
 NINJA := ninja -j$(JOBS)
 
 help: ## this list
 	@echo 'TokkiMQ: make <target>'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo 'Variables: ARGS= (make run, bench, test-clients), JOBS=, FUZZ_SECONDS=60'
+	@echo 'Variables: ARGS= (make run, bench, bench-kill, test-clients), JOBS=, FUZZ_SECONDS=60, HISTORIES=20000'
 
 run: build ## install what is missing, build, start a broker on port 5672 with ./data
 	$(BUILD)/release/tokkimq --data-dir data --port 5672 $(ARGS)
@@ -26,6 +27,12 @@ build: ## build/release/tokkimq and build/release/tokki-perf
 test: ## everything CI runs but lint's builds: unit and wire tests under sanitizers
 	@tools/install-deps build test
 	@tools/test-all
+
+torture: ## HISTORIES seeded histories on a disk that forgets; ARGS='--seed N --verbose' repeats one
+	@tools/install-deps build
+	@$(CONFIGURE) $(BUILD)/release -Dtests=disabled
+	@$(NINJA) -C $(BUILD)/release torture
+	$(BUILD)/release/torture $(if $(ARGS),$(ARGS),--histories $(HISTORIES))
 
 asan: ## build/asan: debug with AddressSanitizer and UBSan
 	@$(CONFIGURE) --kind asan $(BUILD)/asan
@@ -42,6 +49,10 @@ test-clients: build ## the client libraries of every language against the releas
 bench: build ## rates and CPU per message, next to RabbitMQ in the same run
 	@tools/install-deps bench
 	bench/run $(ARGS)
+
+bench-kill: build ## kill -9 under load, 50 rounds, every confirmed message accounted for
+	@tools/install-deps bench
+	bench/kill $(ARGS)
 
 lint: ## layers, headers, format, sizes, SPDX, banned calls; gcc and clang with -Werror
 	@tools/install-deps build test

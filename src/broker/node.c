@@ -325,12 +325,14 @@ void node_begin_journal(struct node *node)
 static void on_unreadable(struct queue_host *host, const struct queue *queue, uint64_t id, int rc)
 {
     struct node *node = CONTAINER_OF(host, struct broker_shard, queues)->node;
+    struct log_error error;
 
     if (node_has_failed(node) || host->shard->stopping)
         return;
+    log_locate(node->log, id, &error);
     log_error("a message cannot be read back: the node stops; --recover keeps what is readable",
-              "queue='%.*s' vhost='%.*s' record=%llx error='%s'", STR_ARG(queue->name),
-              STR_ARG(queue->vhost), (unsigned long long)id, err_text(rc));
+              "queue='%.*s' vhost='%.*s' file=%s offset=%llu error='%s'", STR_ARG(queue->name),
+              STR_ARG(queue->vhost), error.file, (unsigned long long)error.offset, err_text(rc));
     on_failed(node, rc);
 }
 

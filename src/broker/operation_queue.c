@@ -203,6 +203,13 @@ static void begin_delete(struct operation *op, struct broker_shard *here, struct
     operation_send(op, here, CATALOG_SHARD, delete_apply);
 }
 
+/* Nothing is left to do, but what somebody else did may not be durable yet. */
+static void delete_none(struct operation *op, struct broker_shard *here)
+{
+    operation_wait_for_catalog(op, here);
+    operation_return(op, here);
+}
+
 /* On the queue's shard. */
 static void delete_look(struct operation *op, struct broker_shard *here)
 {
@@ -212,11 +219,11 @@ static void delete_look(struct operation *op, struct broker_shard *here)
     if (!queue || queue->state == QUEUE_DELETING) {
         /* Somebody else ends it: as if it had not been there. */
         if (queue) {
-            op->step = operation_return;
+            op->step = delete_none;
             op->next = queue->waiters;
             queue->waiters = op;
         } else {
-            operation_return(op, here);
+            delete_none(op, here);
         }
         return;
     }
@@ -240,12 +247,14 @@ void operation_queue_delete(struct operation *op)
     const struct queue_record *queue = view_find_queue(broker_view(here, op->vhost), op->name);
 
     if (check_permission(op->session, PERMISSION_CONFIGURE, "queue", op->name, &op->refusal) != 0 ||
-        !queue || check_owner(queue, op->owner, op->vhost->name, &op->refusal) != 0) {
+        (queue && check_owner(queue, op->owner, op->vhost->name, &op->refusal) != 0)) {
         operation_return(op, here);
-        return;
+    } else if (!queue) {
+        delete_none(op, here);
+    } else {
+        op->queue = queue->ref;
+        operation_send(op, here, queue->ref.shard, delete_look);
     }
-    op->queue = queue->ref;
-    operation_send(op, here, queue->ref.shard, delete_look);
 }
 
 void operation_delete_idle(struct queue *queue)

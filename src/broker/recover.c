@@ -80,6 +80,22 @@ static void apply_emitted(void *context, const struct catalog_command *command)
 
 /* ---- all of it ---- */
 
+/* ERR_NOT_FOUND: no queue (more) is to be complained of. */
+static int check_queues(struct recover *recover)
+{
+    struct log *log = recover->node->log;
+    uint64_t id = 0;
+
+    if (recovery_check(&recover->recovery, &id) == 0)
+        return ERR_NOT_FOUND;
+    log_locate(log, id, recover->error);
+    snprintf(recover->error->reason, sizeof recover->error->reason, "%s", recover->recovery.reason);
+    if (!log_recovers(log))
+        return ERR_CORRUPT;
+    log_report(log, recover->error);
+    return 0;
+}
+
 static int replay(struct recover *recover)
 {
     int rc = log_replay(recover->node->log, recovery_record, &recover->recovery, recover->error);
@@ -88,7 +104,9 @@ static int replay(struct recover *recover)
         snprintf(recover->error->reason, sizeof recover->error->reason, "%s",
                  recover->recovery.reason);
     recovery_finish(&recover->recovery);
-    return rc;
+    while (rc == 0)
+        rc = check_queues(recover);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 static void restore_catalog(struct recover *recover)
@@ -112,6 +130,7 @@ int node_recover(struct node *node, struct log_error *error)
     int rc;
 
     recovery_init(&recover.recovery);
+    recover.recovery.recovers = log_recovers(node->log);
     rc = replay(&recover);
     /* Not by the files: the first start may have ended before its first record was durable. */
     node->is_new = catalog_last_incarnation(recover.recovery.catalog) == 0;
@@ -121,6 +140,7 @@ int node_recover(struct node *node, struct log_error *error)
     }
     shard_current = NULL;
     if (rc == 0) {
+        recovery_log_undone(&recover.recovery, &node->brokers[CATALOG_SHARD]->stage);
         node_begin_journal(node);
         if (node->is_new)
             node_add_default_vhost(node);

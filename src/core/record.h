@@ -20,6 +20,7 @@
  *     EXPIRE      command first:64 count:64 time:64
  *     DELIVERED   incarnation:64 upto:64                       positions below may have been delivered
  *     COMMIT      transaction:64
+ *     UNDO        transaction:64                               those up to it without a COMMIT so far are undone
  *     CATALOG     a catalog command (core/catalog/command_codec.h)
  *
  *     PAGE        incarnation:64 first position:64 count:32 crc:32 entry ...
@@ -58,7 +59,8 @@ enum record_kind {
     RECORD_CATALOG = 9,
     RECORD_QUEUE_STATE = 10,
     RECORD_CATALOG_STATE = 11,
-    RECORD_PAGE = 12,
+    RECORD_UNDO = 12,
+    RECORD_PAGE = 13,
 };
 
 /* Of all kinds, for now. */

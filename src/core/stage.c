@@ -158,14 +158,24 @@ uint64_t stage_page(struct stage *stage, uint64_t incarnation, uint64_t first,
     return id;
 }
 
-lsn_t stage_commit(struct stage *stage, uint64_t transaction)
+static lsn_t end_of_transactions(struct stage *stage, enum record_kind kind, uint64_t transaction)
 {
     uint64_t id;
-    struct writer w = record(stage, RECORD_COMMIT, 8, &id);
+    struct writer w = record(stage, kind, 8, &id);
 
     writer_u64(&w, transaction);
     stage->is_urgent = true;
     return end_record(stage, &w);
+}
+
+lsn_t stage_commit(struct stage *stage, uint64_t transaction)
+{
+    return end_of_transactions(stage, RECORD_COMMIT, transaction);
+}
+
+lsn_t stage_undo(struct stage *stage, uint64_t transaction)
+{
+    return end_of_transactions(stage, RECORD_UNDO, transaction);
 }
 
 lsn_t stage_catalog(struct stage *stage, uint32_t octets, uint8_t **at)

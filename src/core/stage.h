@@ -52,6 +52,8 @@ uint64_t stage_page(struct stage *stage, uint64_t incarnation, uint64_t first,
                     const struct record_page_entry *entries, uint32_t count);
 /* Everything staged under `transaction`, on whatever shard, counts from here on. */
 lsn_t stage_commit(struct stage *stage, uint64_t transaction);
+/* What transactions up to `transaction` have staged without a commit does not count, whatever follows. */
+lsn_t stage_undo(struct stage *stage, uint64_t transaction);
 /* Room for a catalog command of `octets`. */
 lsn_t stage_catalog(struct stage *stage, uint32_t octets, uint8_t **at);
 

@@ -4,6 +4,7 @@
 
 #include "base/bug.h"
 #include "base/err.h"
+#include "storage/disk_faulty.h"
 #include "storage/disk_lossy.h"
 
 #include <errno.h>
@@ -35,21 +36,29 @@ static int make_directory(const char *path)
 }
 
 #ifdef TOKKI_FAULTS
-/* Test builds: TOKKI_LOSSY_DISK=SEED[:N] keeps what is not synced in memory, and ends the process in the
- * middle of the N-th call that changes something, with any part of it on the disk. */
-static int add_faults(struct disk **disk)
+/* TOKKI_LOSSY_DISK=SEED[:N] keeps what is not synced in memory, and ends the process in the middle of the
+ * N-th call that changes something, with any part of it on the disk. */
+static int add_losses(const char *text, struct disk **disk)
 {
-    const char *text = getenv("TOKKI_LOSSY_DISK");
     char *end = NULL;
-    uint64_t seed;
+    uint64_t seed = strtoull(text, &end, 10);
     int rc;
 
-    if (!text)
-        return 0;
-    seed = strtoull(text, &end, 10);
     rc = disk_lossy_new(*disk, seed, disk);
     if (rc == 0 && *end == ':')
         disk_lossy_cut_after(*disk, strtoull(end + 1, NULL, 10));
+    return rc;
+}
+
+/* Test builds look at two variables; the other is TOKKI_FAULTY_DISK=RULES (disk_faulty.h). */
+static int add_faults(struct disk **disk)
+{
+    const char *losses = getenv("TOKKI_LOSSY_DISK");
+    const char *faults = getenv("TOKKI_FAULTY_DISK");
+    int rc = losses ? add_losses(losses, disk) : 0;
+
+    if (rc == 0 && faults)
+        rc = disk_faulty_new(*disk, faults, losses ? disk_lossy_forget : NULL, disk);
     return rc;
 }
 #else

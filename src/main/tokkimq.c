@@ -115,12 +115,17 @@ static int load(struct node *node, const struct options *options)
         log_set_events(node->log, &events);
         rc = log_start(node->log, &error);
     }
-    if (rc != 0)
+    if (rc != 0) {
         store_complain(options, &error, rc);
-    else if (log_report_name(node->log))
-        log_warn("the data directory was damaged; see the report", "file=%s/%s", options->data_dir,
-                 log_report_name(node->log));
-    return rc;
+        return rc;
+    }
+    if (!log_report_name(node->log))
+        return 0;
+    log_warn("the data directory was damaged; see the report", "file=%s/%s", options->data_dir,
+             log_report_name(node->log));
+    /* With it the damage lies before the replay, and the next start needs no --recover. */
+    atomic_store(&node->wants_checkpoint, true);
+    return 0;
 }
 
 /* Serve until a signal comes. */

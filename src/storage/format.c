@@ -66,8 +66,9 @@ int segment_header_read(const uint8_t *block, struct segment_header *out)
         return ERR_CORRUPT;
     version = cursor_u32(&in);
     crc = cursor_u32(&in);
-    if (version > FORMAT_VERSION)
-        return ERR_REFUSED;
+    /* A newer program changes the format file first, which is read before: here it is damage. */
+    if (version != FORMAT_VERSION)
+        return ERR_CORRUPT;
     if (crc != format_crc(UINT32_MAX, block + SEGMENT_COVERED_FROM,
                           SEGMENT_COVERED_TO - SEGMENT_COVERED_FROM))
         return ERR_CORRUPT;

@@ -100,7 +100,7 @@ __attribute__((nonnull)) void record_header_write(const struct record_header *he
 __attribute__((nonnull)) void frame_header_write(const struct frame_header *header,
                                                  uint8_t *out); /* payload behind it */
 
-/* ERR_CORRUPT: no such header, or a wrong checksum. ERR_REFUSED: a segment of a newer version. */
+/* ERR_CORRUPT: no such header, another version, or a wrong checksum. */
 MUST_CHECK int segment_header_read(const uint8_t *block, struct segment_header *out);
 MUST_CHECK int batch_header_read(const uint8_t *at, uint32_t seed, struct batch_header *out);
 /* `left`: octets from `at` to the end of the batch. */

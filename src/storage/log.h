@@ -123,6 +123,9 @@ MUST_CHECK int log_replay(struct log *log, log_replay_fn fn, void *context,
 MUST_CHECK int log_read(struct log *log, uint64_t id, struct record_header *header,
                         const uint8_t **payload, struct log_error *error);
 
+/* Where record `id` lies, for people: file and offset of `*error`; no file when it is not known. Any thread. */
+void log_locate(struct log *log, uint64_t id, struct log_error *error);
+
 /* Note something that --recover has dropped; goes to the report and the log. */
 void log_report(struct log *log, const struct log_error *error);
 /* Name of the report file, or NULL when nothing was dropped. */
@@ -148,8 +151,8 @@ void log_set_events(struct log *log, const struct log_events *events);
  * failure, or 0. */
 int log_step(struct log *log);
 
-/* Wait until everything submitted is durable and no checkpoint is under way. Returns the log's failure,
- * or 0. Not on a shard. */
+/* At the end: wait until everything submitted is durable and no checkpoint is under way; when that needs
+ * room which the disk does not have, the log fails. Returns the log's failure, or 0. Not on a shard. */
 int log_wait_idle(struct log *log);
 /* Submit what all streams have staged. All their threads have ended. */
 void log_submit_all(struct log *log);

@@ -96,6 +96,8 @@ struct log {
     struct disk_file *file; /* of the last segment */
     struct segment *current;
     uint64_t zeroed_to; /* the current segment was written once up to here */
+    uint64_t
+        replayed; /* where the last batch of the replay begins; 0: none is in the last segment */
     uint8_t *buffer;
     uint64_t salt_state;
     bool is_sealed; /* nothing durable is at the very end of the log */
@@ -113,6 +115,8 @@ struct log {
     bool wants_spare;
     bool is_space_low;
     bool has_writer_ended;
+    /* Somebody waits for what was submitted: a full disk is not waited for any more. */
+    bool is_ending;
     uint64_t spares[2]; /* numbers of prepared files */
     uint32_t spare_count;
     uint64_t last_spare; /* number given out */

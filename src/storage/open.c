@@ -36,7 +36,6 @@ static int write_format(struct log *log)
     int rc = disk_open(log->disk, FORMAT_NEW, DISK_CREATE, &file);
     int n;
 
-    log->directory_id = log->settings.seed | 1;
     n = snprintf((char *)block, DISK_ALIGN, "TokkiMQ data directory\nformat %u\nid %016llx\n",
                  FORMAT_VERSION, (unsigned long long)log->directory_id);
     if (rc == 0) {
@@ -156,7 +155,8 @@ static void remove_quietly(struct log *log, const char *name)
         log_warn("cannot remove a left-over file", "file=%s error='%s'", name, err_text(rc));
 }
 
-static int read_segment_header(struct log *log, const char *name, struct segment_header *header)
+static int read_segment_header(struct log *log, const char *name, struct segment_header *header,
+                               uint64_t *size)
 {
     uint8_t *block = mem_alloc_aligned(DISK_ALIGN, SEGMENT_HEADER_BYTES);
     struct disk_file *file;
@@ -167,10 +167,48 @@ static int read_segment_header(struct log *log, const char *name, struct segment
         rc = disk_read(file, block, SEGMENT_HEADER_BYTES, 0, &got);
         if (rc == 0)
             rc = got == SEGMENT_HEADER_BYTES ? segment_header_read(block, header) : ERR_CORRUPT;
+        if (rc == 0)
+            rc = disk_size(file, size);
         disk_close(file);
     }
     mem_free(block);
     return rc;
+}
+
+/* The next start must not find it again; people may still want to look at it. */
+static void set_aside(struct log *log, uint64_t number)
+{
+    char from[DISK_NAME_MAX];
+    char to[DISK_NAME_MAX];
+    int rc;
+
+    segment_name(number, from);
+    snprintf(to, sizeof to, "damaged-%016llx", (unsigned long long)number);
+    rc = disk_rename(log->disk, from, to);
+    if (rc != 0)
+        log_warn("cannot set a damaged file aside", "file=%s error='%s'", from, err_text(rc));
+}
+
+/* A segment has its full size before it has its name: what is behind its end is lost. */
+static int note_short(struct log *log, const char *name, uint64_t size, uint64_t octets,
+                      struct log_error *error)
+{
+    struct disk_file *file;
+    int rc = log_error_set(error, ERR_CORRUPT, name, size, "the file ends here, not at %llu",
+                           (unsigned long long)octets);
+
+    if (!log->settings.recovers)
+        return rc;
+    log_report(log, error);
+    rc = disk_open(log->disk, name, 0, &file);
+    if (rc == 0) {
+        rc = disk_reserve(file, octets);
+        if (rc == 0)
+            rc = disk_sync(file);
+        disk_close(file);
+    }
+    return rc == 0 ? 0
+                   : log_error_set(error, rc, name, size, "cannot be made whole: %s", err_text(rc));
 }
 
 /* A file gets the name of a segment when its header is on the disk, so one whose header does not fit its
@@ -179,12 +217,11 @@ static int note_segment(struct log *log, uint64_t number, struct log_error *erro
 {
     struct segment_header header;
     char name[DISK_NAME_MAX];
+    uint64_t size;
     int rc;
 
     segment_name(number, name);
-    rc = read_segment_header(log, name, &header);
-    if (rc == ERR_REFUSED)
-        return log_error_set(error, rc, name, 0, "the segment has a newer format");
+    rc = read_segment_header(log, name, &header, &size);
     if (rc == 0 && header.number > number) {
         remove_quietly(log, name);
         return 0;
@@ -192,16 +229,18 @@ static int note_segment(struct log *log, uint64_t number, struct log_error *erro
     if (rc == 0 && header.directory_id != log->directory_id)
         rc = log_error_set(error, ERR_CORRUPT, name, 0, "belongs to another data directory");
     else if (rc == ERR_CORRUPT || (rc == 0 && header.number != number))
-        rc = log_error_set(error, ERR_CORRUPT, name, 0, "the header of the segment is damaged");
+        rc = log_error_set(error, ERR_CORRUPT, name, 0,
+                           "the header of the segment is damaged, or of a newer version");
     else if (rc != 0)
         return log_error_set(error, rc, name, 0, "cannot be read: %s", err_text(rc));
     if (rc == 0) {
         segment_add(log, &header);
-        return 0;
+        return size < header.octets ? note_short(log, name, size, header.octets, error) : 0;
     }
     if (!log->settings.recovers)
         return rc;
     log_report(log, error);
+    set_aside(log, number);
     return 0;
 }
 
@@ -265,22 +304,82 @@ static void drop_odd_spares(struct log *log)
     log->spare_count = kept;
 }
 
+static int note_files(struct log *log, const struct listing *listing, struct log_error *error)
+{
+    int rc = 0;
+
+    remove_quietly(log, SPARE_NEW);
+    remove_quietly(log, CHECKPOINT_NEW);
+    note_spares(log, listing);
+    drop_odd_spares(log);
+    note_checkpoints(log, listing);
+    for (size_t i = 0; i < listing->segment_count && rc == 0; i++)
+        rc = note_segment(log, listing->segments[i], error);
+    return rc;
+}
+
+/* ---- what this directory is ---- */
+
+/* The directory's id as the first whole segment has it; `otherwise` when there is none. */
+static uint64_t id_of_segments(struct log *log, const struct listing *listing, uint64_t otherwise)
+{
+    struct segment_header header;
+    char name[DISK_NAME_MAX];
+    uint64_t size;
+
+    for (size_t i = 0; i < listing->segment_count; i++) {
+        segment_name(listing->segments[i], name);
+        if (read_segment_header(log, name, &header, &size) == 0)
+            return header.directory_id;
+    }
+    return otherwise;
+}
+
+static int write_format_of(struct log *log, uint64_t id, struct log_error *error)
+{
+    int rc;
+
+    log->directory_id = id;
+    rc = write_format(log);
+    return rc == 0
+               ? 0
+               : log_error_set(error, rc, FORMAT_FILE, 0, "cannot be written: %s", err_text(rc));
+}
+
+/* A new directory gets its format file; one whose file is gone or damaged only from --recover. */
+static int identify(struct log *log, const struct listing *listing, struct log_error *error)
+{
+    uint64_t fresh = log->settings.seed | 1;
+    int rc = read_format(log, error);
+
+    if (rc == ERR_NOT_FOUND && listing->segment_count + listing->checkpoint_count > 0)
+        rc = log_error_set(error, ERR_CORRUPT, FORMAT_FILE, 0,
+                           "is missing, but there are segments or checkpoints");
+    if (rc == ERR_NOT_FOUND) {
+        log->is_new = true;
+        return write_format_of(log, fresh, error);
+    }
+    if (rc != ERR_CORRUPT || !log->settings.recovers)
+        return rc;
+    log_report(log, error);
+    return write_format_of(log, id_of_segments(log, listing, fresh), error);
+}
+
 static int look_around(struct log *log, struct log_error *error)
 {
     struct listing listing = {.log = log};
-    int rc = disk_list(log->disk, note_name, &listing);
+    /* A process that was killed may have renamed files and not synced that. Nothing that they replaced goes,
+     * and nothing is written into them, before their names are sure. */
+    int rc = disk_sync_dir(log->disk);
 
-    if (rc != 0) {
+    if (rc == 0)
+        rc = disk_list(log->disk, note_name, &listing);
+    if (rc != 0)
         log_error_set(error, rc, "", 0, "cannot be listed: %s", err_text(rc));
-    } else {
-        remove_quietly(log, SPARE_NEW);
-        remove_quietly(log, CHECKPOINT_NEW);
-        note_spares(log, &listing);
-        drop_odd_spares(log);
-        note_checkpoints(log, &listing);
-        for (size_t i = 0; i < listing.segment_count && rc == 0; i++)
-            rc = note_segment(log, listing.segments[i], error);
-    }
+    else
+        rc = identify(log, &listing, error);
+    if (rc == 0)
+        rc = note_files(log, &listing, error);
     free_listing(&listing);
     return rc;
 }
@@ -293,20 +392,7 @@ static int open_directory(struct log *log, struct log_error *error)
         return log_error_set(error, rc, LOCK_FILE, 0, "another broker uses this data directory");
     if (rc != 0)
         return log_error_set(error, rc, LOCK_FILE, 0, "cannot be locked: %s", err_text(rc));
-    rc = read_format(log, error);
-    if (rc == ERR_NOT_FOUND) {
-        log->is_new = true;
-        rc = write_format(log);
-        if (rc != 0)
-            return log_error_set(error, rc, FORMAT_FILE, 0, "cannot be written: %s", err_text(rc));
-    }
-    if (rc != 0)
-        return rc;
-    rc = look_around(log, error);
-    if (rc == 0 && log->is_new && (log->segments || log->checkpoint))
-        return log_error_set(error, ERR_CORRUPT, FORMAT_FILE, 0,
-                             "is missing, but there are segments or checkpoints");
-    return rc;
+    return look_around(log, error);
 }
 
 /* ---- life ---- */
@@ -337,7 +423,8 @@ static struct log *log_new(struct disk *disk, const struct log_settings *setting
     pthread_cond_init(&log->wake, &monotonic);
     fetcher_init(&log->fetcher);
     pthread_condattr_destroy(&monotonic);
-    log->buffer = mem_alloc_aligned(DISK_ALIGN, BATCH_BYTES + FORMAT_BLOCK);
+    log->buffer = mem_alloc_aligned(
+        DISK_ALIGN, (size_t)MIN((uint64_t)BATCH_BYTES, settings->segment_bytes) + FORMAT_BLOCK);
     log->streams = mem_alloc_aligned(CACHE_LINE_BYTES, settings->streams * sizeof *log->streams);
     for (uint16_t i = 0; i < settings->streams; i++)
         stream_init(&log->streams[i], log, i);

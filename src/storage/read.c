@@ -34,6 +34,20 @@ static int read_part(struct log *log, const struct part_place *place, const uint
     return 0;
 }
 
+void log_locate(struct log *log, uint64_t id, struct log_error *error)
+{
+    struct part_place place;
+
+    error->file[0] = '\0';
+    error->offset = 0;
+    pthread_mutex_lock(&log->mutex);
+    if (places_find(&log->places, record_id_part(id), &place)) {
+        segment_name(log->slots[place.segment]->header.number, error->file);
+        error->offset = place.offset + PART_HEADER_BYTES + record_id_offset(id);
+    }
+    pthread_mutex_unlock(&log->mutex);
+}
+
 int log_read(struct log *log, uint64_t id, struct record_header *header, const uint8_t **payload,
              struct log_error *error)
 {

@@ -18,12 +18,38 @@ struct replay {
     struct log *log;
     struct segment *segment;
     struct log_position at; /* of the next batch */
+    int read_error;         /* of the disk: what it hides is not the end of the log */
     log_replay_fn fn;
     void *context;
     struct log_error *error;
 };
 
+static int report_damage(struct replay *replay, uint64_t offset, const char *reason)
+{
+    char name[DISK_NAME_MAX];
+
+    segment_name(replay->segment->header.number, name);
+    log_error_set(replay->error, ERR_CORRUPT, name, offset, "%s", reason);
+    if (!replay->log->settings.recovers)
+        return ERR_CORRUPT;
+    log_report(replay->log, replay->error);
+    return 0;
+}
+
 /* ---- one batch ---- */
+
+/* Behind a batch that was dropped many records lack what they follow; those of other queues do not. */
+static int take_record(void *context, uint64_t id, const struct record_header *header,
+                       const uint8_t *payload)
+{
+    struct replay *replay = context;
+    int rc = replay->fn(replay->context, id, header, payload);
+
+    if (rc != ERR_CORRUPT)
+        return rc;
+    return report_damage(replay, replay->at.offset,
+                         "a record is malformed, or what it follows is missing");
+}
 
 static int walk_parts(struct replay *replay, const struct batch_header *batch,
                       const uint8_t *octets)
@@ -43,8 +69,8 @@ static int walk_parts(struct replay *replay, const struct batch_header *batch,
                          (uint32_t)replay->at.offset + BATCH_HEADER_BYTES + at, part.octets);
         if (part.number >= atomic_load(&log->next_part))
             atomic_store(&log->next_part, part.number + 1);
-        rc = part_walk(part.number, octets + at + PART_HEADER_BYTES, part.octets, replay->fn,
-                       replay->context);
+        rc = part_walk(part.number, octets + at + PART_HEADER_BYTES, part.octets, take_record,
+                       replay);
         at += PART_HEADER_BYTES + part.octets;
     }
     return rc;
@@ -65,14 +91,22 @@ static bool parts_are_whole(const struct replay *replay, const struct batch_head
     return at == batch->octets;
 }
 
+static bool load(struct replay *replay, uint64_t end)
+{
+    struct segment_reader *reader = &replay->log->reader;
+    int rc = segment_reader_load(reader, end);
+
+    if (rc != 0)
+        replay->read_error = rc;
+    return rc == 0 && end <= reader->loaded;
+}
+
 /* The header at `offset`, when it is one of this segment. */
 static bool header_at(struct replay *replay, uint64_t offset, struct batch_header *batch)
 {
     struct segment_reader *reader = &replay->log->reader;
 
-    if (offset + BATCH_HEADER_BYTES > reader->size ||
-        segment_reader_load(reader, offset + BATCH_HEADER_BYTES) != 0 ||
-        offset + BATCH_HEADER_BYTES > reader->loaded)
+    if (offset + BATCH_HEADER_BYTES > reader->size || !load(replay, offset + BATCH_HEADER_BYTES))
         return false;
     return batch_header_read(reader->data + offset, replay->segment->seed, batch) == 0 &&
            batch->segment == replay->segment->header.number;
@@ -87,7 +121,7 @@ static bool next_batch(struct replay *replay, struct batch_header *batch)
     if (!header_at(replay, replay->at.offset, batch) || batch->sequence != replay->at.sequence)
         return false;
     end = replay->at.offset + BATCH_HEADER_BYTES + batch->octets;
-    if (end > reader->size || segment_reader_load(reader, end) != 0 || end > reader->loaded)
+    if (end > reader->size || !load(replay, end))
         return false;
     return parts_are_whole(replay, batch, reader->data + replay->at.offset + BATCH_HEADER_BYTES);
 }
@@ -110,21 +144,10 @@ static bool follows(const struct replay *replay, const struct segment *next)
            next->header.first_sequence == replay->at.sequence;
 }
 
-static int report_damage(struct replay *replay, uint64_t offset, const char *reason)
-{
-    char name[DISK_NAME_MAX];
-
-    segment_name(replay->segment->header.number, name);
-    log_error_set(replay->error, ERR_CORRUPT, name, offset, "%s", reason);
-    if (!replay->log->settings.recovers)
-        return ERR_CORRUPT;
-    log_report(replay->log, replay->error);
-    return 0;
-}
-
 static void go_to_segment(struct replay *replay, struct segment *next)
 {
     replay->segment = next;
+    replay->log->replayed = 0;
     replay->at = (struct log_position){next->header.number, SEGMENT_HEADER_BYTES,
                                        next->header.first_sequence};
 }
@@ -157,6 +180,14 @@ static int pass_gap(struct replay *replay, bool *done)
     return 0;
 }
 
+static int cannot(const struct replay *replay, int rc, uint64_t offset, const char *what)
+{
+    char name[DISK_NAME_MAX];
+
+    segment_name(replay->segment->header.number, name);
+    return log_error_set(replay->error, rc, name, offset, "cannot be %s: %s", what, err_text(rc));
+}
+
 static int replay_segments(struct replay *replay)
 {
     struct log *log = replay->log;
@@ -166,18 +197,19 @@ static int replay_segments(struct replay *replay)
     while (!done && rc == 0) {
         struct batch_header batch;
         rc = segment_reader_open(&log->reader, log, replay->segment->header.number);
-        if (rc != 0) {
-            char name[DISK_NAME_MAX];
-            segment_name(replay->segment->header.number, name);
-            return log_error_set(replay->error, rc, name, 0, "cannot be opened: %s", err_text(rc));
-        }
+        if (rc != 0)
+            return cannot(replay, rc, 0, "opened");
         if (!next_batch(replay, &batch)) {
-            rc = pass_gap(replay, &done);
+            if (replay->read_error == 0)
+                rc = pass_gap(replay, &done);
+            if (replay->read_error != 0)
+                return cannot(replay, replay->read_error, log->reader.loaded, "read");
             continue;
         }
         rc = walk_parts(replay, &batch, log->reader.data + replay->at.offset + BATCH_HEADER_BYTES);
         if (rc == ERR_CORRUPT)
             rc = report_damage(replay, replay->at.offset, "a record is malformed");
+        log->replayed = replay->at.offset;
         replay->at.offset += format_round_up(BATCH_HEADER_BYTES + batch.octets, FORMAT_BLOCK);
         replay->at.sequence++;
         log->was_clean &= batch.parts == 0;
@@ -191,19 +223,20 @@ static int begin(struct replay *replay)
 {
     struct log *log = replay->log;
     struct segment *first = log->segments;
+    char name[DISK_NAME_MAX];
 
     if (log->checkpoint != 0 && log->replay.segment != 0) {
         replay->at = log->replay;
         replay->segment = segment_find(log, log->replay.segment);
         if (replay->segment)
             return 0;
-        log_error_set(replay->error, ERR_CORRUPT, "", 0,
-                      "segment %llu, where replay begins, is missing",
-                      (unsigned long long)log->replay.segment);
+        segment_name(log->replay.segment, name);
+        log_error_set(replay->error, ERR_CORRUPT, name, log->replay.offset,
+                      "replay begins in this file, which is missing");
     } else if (first && first->header.number != 1) {
-        log_error_set(replay->error, ERR_CORRUPT, "", 0,
-                      "there is no checkpoint, and the log begins at segment %llu",
-                      (unsigned long long)first->header.number);
+        segment_name(first->header.number, name);
+        log_error_set(replay->error, ERR_CORRUPT, name, 0,
+                      "the log begins with this file, and no checkpoint says what was before");
     } else {
         if (first)
             go_to_segment(replay, first);

@@ -238,14 +238,35 @@ int segment_open_first(struct log *log)
     return rc;
 }
 
+/* The process before may have been killed before its sync of the last batch, or was told that it failed: then
+ * what replay has read may be in the page cache alone, and after a failed sync no other writes it back. What
+ * is shown to clients from now on must not vanish, so it is written and synced once more. */
+static int rewrite_last_batch(struct log *log)
+{
+    struct segment_reader *reader = &log->reader;
+    int rc = 0;
+
+    if (log->replayed != 0) {
+        rc = segment_reader_open(reader, log, log->position.segment);
+        if (rc == 0)
+            rc = segment_reader_load(reader, log->position.offset);
+        if (rc == 0)
+            rc = disk_write(log->file, reader->data + log->replayed,
+                            (size_t)(log->position.offset - log->replayed), log->replayed);
+    }
+    return rc == 0 ? disk_sync(log->file) : rc;
+}
+
 int segment_open_last(struct log *log)
 {
     char name[DISK_NAME_MAX];
+    int rc;
 
     log->current = segment_find(log, log->position.segment);
     BUG_ON(!log->current, "the segment that is written to is unknown");
     segment_name(log->position.segment, name);
-    return disk_open(log->disk, name, DISK_DIRECT, &log->file);
+    rc = disk_open(log->disk, name, DISK_DIRECT, &log->file);
+    return rc == 0 ? rewrite_last_batch(log) : rc;
 }
 
 /* Wait for a prepared file: without one nothing can be written, and nothing is promised meanwhile. */
@@ -260,7 +281,7 @@ static int take_spare(struct log *log, uint64_t *number)
             pthread_mutex_unlock(&log->mutex);
             rc = segment_prepare(log);
             pthread_mutex_lock(&log->mutex);
-        } else if (atomic_load(&log->is_stopping) && log->is_space_low) {
+        } else if ((log->is_ending || atomic_load(&log->is_stopping)) && log->is_space_low) {
             rc = -ENOSPC;
         } else {
             pthread_cond_broadcast(&log->changed);
@@ -328,15 +349,17 @@ static void forget_parts(struct log *log, struct sweep *sweep)
     } while (at < capacity);
 }
 
-static void recycle_file(struct log *log, uint64_t segment)
+static void recycle_file(struct log *log, const struct segment_header *header)
 {
     char from[DISK_NAME_MAX];
     char to[DISK_NAME_MAX];
     bool is_wanted;
 
-    segment_name(segment, from);
+    segment_name(header->number, from);
     pthread_mutex_lock(&log->mutex);
-    is_wanted = log->spare_count < ARRAY_LEN(log->spares);
+    /* The setting may have changed since. */
+    is_wanted =
+        log->spare_count < ARRAY_LEN(log->spares) && header->octets == log->settings.segment_bytes;
     pthread_mutex_unlock(&log->mutex);
     if (!is_wanted) {
         drop_file(log, from);
@@ -382,9 +405,8 @@ void segments_recycle(struct log *log, uint64_t keep_from, const struct log_rang
     gone = take_empty(log, keep_from);
     while (gone) {
         struct segment *segment = gone;
-        uint64_t number = segment->header.number;
         gone = segment->next;
+        recycle_file(log, &segment->header);
         segment_free(segment);
-        recycle_file(log, number);
     }
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "storage/log_internal.h"
 
 #include <errno.h>
@@ -90,6 +91,20 @@ static void set_space(struct log *log, bool is_low, int error)
         events->space(events->context, is_low);
 }
 
+/* No room: what clients have taken meanwhile goes with the next checkpoint. */
+static void ask_for_room(struct log *log)
+{
+    bool is_due;
+
+    pthread_mutex_lock(&log->mutex);
+    is_due = log->since_checkpoint > 0 && !log->is_checkpoint_due && !log->is_checkpointing &&
+             !log->is_ending;
+    log->is_checkpoint_due |= is_due;
+    pthread_mutex_unlock(&log->mutex);
+    if (is_due && log->settings.events.checkpoint_due)
+        log->settings.events.checkpoint_due(log->settings.events.context);
+}
+
 static void prepare_one(struct log *log)
 {
     int rc = segment_prepare(log);
@@ -98,6 +113,7 @@ static void prepare_one(struct log *log)
     set_space(log, rc != 0, rc);
     if (rc == 0)
         return;
+    ask_for_room(log);
     pthread_mutex_lock(&log->mutex);
     if (!atomic_load(&log->is_stopping))
         (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
@@ -107,14 +123,18 @@ static void prepare_one(struct log *log)
 static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
 {
     int rc = checkpoint_write(checkpoint);
+    bool has_room;
 
     if (rc != 0)
         log_warn("cannot write a checkpoint; the one before stays", "error='%s'", err_text(rc));
     checkpoint_free(checkpoint);
     pthread_mutex_lock(&log->mutex);
     log->is_checkpointing = false;
+    has_room = log->spare_count > 0;
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
+    if (has_room)
+        set_space(log, false, 0); /* a recycled segment is as good as a prepared one */
 }
 
 enum helper_job { HELPER_STOP, HELPER_PREPARE, HELPER_CHECKPOINT };
@@ -128,13 +148,16 @@ static enum helper_job next_job(struct log *log, struct log_checkpoint **checkpo
 
     pthread_mutex_lock(&log->mutex);
     while (!found) {
+        bool has_failed = atomic_load(&log->failure) != 0;
+        bool is_ready;
         found = true;
         *checkpoint = log->pending;
-        if (log->wants_spare && log->spare_count == 0 && atomic_load(&log->failure) == 0 &&
-            !(atomic_load(&log->is_stopping) && log->is_space_low)) {
+        is_ready = *checkpoint && (has_failed || checkpoint_is_durable(*checkpoint));
+        /* On a full disk the checkpoint comes first: it may let go of what fills it. */
+        if (log->wants_spare && log->spare_count == 0 && !has_failed &&
+            !(log->is_space_low && (is_ready || atomic_load(&log->is_stopping)))) {
             job = HELPER_PREPARE;
-        } else if (*checkpoint &&
-                   (checkpoint_is_durable(*checkpoint) || atomic_load(&log->failure) != 0)) {
+        } else if (is_ready) {
             log->pending = NULL;
             job = HELPER_CHECKPOINT;
         } else if (!log->has_writer_ended) {
@@ -167,6 +190,17 @@ static void *helper_main(void *arg)
 
 /* ---- life ---- */
 
+/* The writer is gone: its seal may have needed another segment. */
+static void stop_helper(struct log *log)
+{
+    atomic_store(&log->is_stopping, true);
+    pthread_mutex_lock(&log->mutex);
+    log->has_writer_ended = true;
+    pthread_cond_broadcast(&log->changed);
+    pthread_mutex_unlock(&log->mutex);
+    pthread_join(log->helper, NULL);
+}
+
 static void stop_writer(struct log *log)
 {
     atomic_store(&log->is_stopping, true);
@@ -185,13 +219,14 @@ static int start_threads(struct log *log)
 
     if (rc != 0)
         return rc;
-    rc = pthread_create(&log->writer, NULL, writer_main, log);
+    log->has_threads = true; /* the writer looks at it from its first batch on */
+    rc = pthread_create(&log->helper, NULL, helper_main, log);
     if (rc == 0) {
-        rc = pthread_create(&log->helper, NULL, helper_main, log);
-        log->has_threads = rc == 0;
+        rc = pthread_create(&log->writer, NULL, writer_main, log);
         if (rc != 0)
-            stop_writer(log);
+            stop_helper(log);
     }
+    log->has_threads = rc == 0;
     if (rc != 0)
         fetch_stop(log);
     return -rc;
@@ -204,6 +239,8 @@ int log_start(struct log *log, struct log_error *error)
     if (rc != 0)
         return log_error_set(error, rc, "", 0, "cannot open a segment to write to: %s",
                              err_text(rc));
+    /* What the replay needed is as large as a segment. */
+    segment_reader_close(&log->reader);
     if (!log->settings.is_threaded)
         return 0;
     rc = start_threads(log);
@@ -241,12 +278,15 @@ int log_wait_idle(struct log *log)
     if (!log->has_threads)
         return log_step(log);
     pthread_mutex_lock(&log->mutex);
+    log->is_ending = true;
+    pthread_cond_broadcast(&log->changed);
     /* The writer tells nobody that it is idle; who stops the node can look. */
     while (atomic_load(&log->failure) == 0 &&
            (atomic_load(&log->submitted) || !atomic_load(&log->is_idle) || log->is_checkpointing)) {
         struct timespec until = in_ms(1);
         (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
     }
+    log->is_ending = false;
     pthread_mutex_unlock(&log->mutex);
     return atomic_load(&log->failure);
 }
@@ -255,11 +295,7 @@ void log_stop(struct log *log)
 {
     if (log->has_threads) {
         stop_writer(log);
-        pthread_mutex_lock(&log->mutex);
-        log->has_writer_ended = true;
-        pthread_cond_broadcast(&log->changed);
-        pthread_mutex_unlock(&log->mutex);
-        pthread_join(log->helper, NULL);
+        stop_helper(log);
         log->has_threads = false;
     }
     fetch_stop(log);

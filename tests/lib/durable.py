@@ -265,3 +265,59 @@ def account(ch, streams, excused=frozenset()):
         lost = {(s.label, n) for n in s.confirmed} - found.keys() - excused
         assert not lost, f"{len(lost)} of {len(s.confirmed)} confirmed messages are lost: {sorted(lost)[:5]}"
     return found
+
+
+class Transactions(threading.Thread):
+    """Transaction after transaction: number n to every target and, if there is a source, the ack of its message n."""
+
+    def __init__(self, node, label, targets, source=None, filler=100):
+        super().__init__(daemon=True)
+        self.label, self.targets, self.source, self.filler = label, targets, source, filler
+        self.ch, self.begun, self.committed, self.error = node.channel(), 0, 0, None
+        node.connections.remove(self.ch.c)
+        self.start()
+
+    def one(self):
+        n = self.begun
+        if self.source:
+            m = self.ch.get(self.source, no_ack=False)
+            eq(m.body, b"%d" % n)
+            self.ch.ack(m.delivery_tag)
+        self.begun += 1
+        props = {**PERSISTENT, "type": f"{self.label}/{n}"}
+        for queue in self.targets:
+            self.ch.publish("", queue, bytes(self.filler * (1 + n % 50)), props)
+        self.ch.rpc("tx.commit")
+        self.committed += 1
+
+    def run(self):
+        try:
+            self.ch.rpc("tx.select")
+            while True:
+                self.one()
+        except (wire.Closed, ConnectionError):
+            pass
+        except Exception as error:  # told to who joins
+            self.error = error
+        finally:
+            self.ch.c.close()
+
+    def end(self):
+        self.join(wire.PATIENCE)
+        assert not self.is_alive(), "still commits"
+        if self.error:
+            raise self.error
+
+    def holds(self, ch):
+        """The same numbers in all targets, in order: those committed, and perhaps the one under way."""
+        got = []
+        for queue in self.targets:
+            types = [m.props["type"].split("/") for m in take(ch, queue)]
+            got.append([int(n) for label, n in types if label == self.label])
+        have = [list(range(n)) for n in (self.committed, self.begun)]
+        assert (
+            got[0] in have
+        ), f"{self.committed} of {self.begun} were committed, there are {len(got[0])}: {got[0][-3:]}"
+        for queue, numbers in zip(self.targets, got):
+            assert numbers == got[0], f"{queue} has {len(numbers)} transactions, {self.targets[0]} {len(got[0])}"
+        return len(got[0])

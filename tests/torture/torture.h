@@ -128,12 +128,11 @@ struct sim;
 /* A message in a queue at run time. */
 struct live_message {
     uint64_t position;
-    uint64_t expires_ms; /* shard clock */
     uint32_t number;
     bool is_kept;
     bool is_unacked;
-    bool is_leaving; /* the operation under way may take it */
-    bool has_left;
+    bool is_redelivered;          /* a client had it before */
+    bool is_leaving;              /* its settle is under way */
     struct consumer_ref consumer; /* who has it, when it was a consumer */
 };
 
@@ -141,12 +140,11 @@ struct sim_queue {
     struct sim *sim;
     struct queue *queue; /* NULL: there is none of this name */
     uint8_t name;
-    uint64_t marked;
+    uint64_t marked;               /* the newest mark that was staged */
     struct live_message *messages; /* by position */
     size_t count;
     size_t capacity;
-    struct consumer *consumer;
-    struct consumer_ref consumer_ref;
+    struct consumer *consumer; /* NULL: nobody consumes */
 };
 
 struct sim_transaction {
@@ -154,7 +152,6 @@ struct sim_transaction {
     uint16_t shard;
     uint32_t mails;   /* under way */
     uint64_t touched; /* shards with parts that are not handed over yet */
-    bool is_ended;
 };
 
 enum mail_kind { MAIL_ENQUEUE, MAIL_SETTLE };
@@ -165,11 +162,13 @@ struct sim_mail {
     enum mail_kind kind;
     uint16_t from;
     uint16_t to;
+    uint64_t serial;
     uint64_t transaction;
     uint64_t incarnation;
     uint8_t name;
     struct message message;
     uint32_t number;
+    struct consumer_ref consumer;
     uint64_t first;
     uint64_t count;
     enum queue_settle_how how;
@@ -183,7 +182,15 @@ struct sim_shard {
     uint32_t slots;
 };
 
-enum checkpoint_step { CHECKPOINT_NONE, CHECKPOINT_GATHER, CHECKPOINT_DRAIN };
+/*        begin                 mail of before has come       every shard         open transactions ended
+ *  NONE -------> BARRIER ------------------> GATHER -------> DRAIN ----------> WRITE -------> NONE */
+enum checkpoint_step {
+    CHECKPOINT_NONE,
+    CHECKPOINT_BARRIER,
+    CHECKPOINT_GATHER,
+    CHECKPOINT_DRAIN,
+    CHECKPOINT_WRITE,
+};
 
 struct sim_checkpoint {
     enum checkpoint_step step;
@@ -191,7 +198,14 @@ struct sim_checkpoint {
     struct log_gather gather;
     uint16_t shard;
     uint32_t slot;
+    uint64_t last_mail;
     uint64_t last_transaction;
+};
+
+/* When the process is killed. */
+struct life_span {
+    uint64_t calls_left; /* that change the disk; 0: no end is planned */
+    bool is_over;
 };
 
 /* One history: a node's lives on one disk. Owner: run_history. */
@@ -202,13 +216,13 @@ struct sim {
     uint16_t shard_count;
     uint32_t segment_bytes;
     uint64_t checkpoint_bytes;
-    struct disk *disk; /* the log's while it is open */
+    struct disk *disk;
+    struct life_span span;
     struct model model;
     uint32_t next_number;
     uint64_t now_ms;
     uint64_t lives;
-    uint64_t checkpoints;
-    uint64_t recovered;
+    bool is_alive;        /* recovered, and not ended yet */
     bool has_failed_call; /* a fault was planned in this life */
 
     /* Of the present life. */
@@ -222,6 +236,8 @@ struct sim {
     struct sim_queue queues[SIM_QUEUES];
     struct sim_transaction transactions[SIM_TRANSACTIONS];
     struct sim_mail *mail; /* oldest first */
+    uint64_t last_mail;
+    uint64_t senders; /* shards whose turn must end before that mail leaves */
     struct sim_checkpoint checkpoint;
     bool wants_checkpoint;
     struct event *catalog_event; /* of the command that is applied */
@@ -243,6 +259,41 @@ void body_check(const struct sim *sim, const struct message *message, uint32_t n
 /* The number in its first octets. */
 uint32_t body_number(const struct sim *sim, const struct message *message);
 
+/* lent.c: `disk`, which outlives this one, and `span`. */
+struct disk *disk_lend(struct disk *disk, struct life_span *span);
+
+/* shards.c */
+void open_shards(struct sim *sim);
+void close_shards(struct sim *sim);
+/* The catalog's records, as the node's journal writes them. */
+void journal(void *context, const struct catalog_command *command);
+/* An effect that was staged last on `shard`. */
+void shard_note(struct sim *sim, uint16_t shard, struct event event);
+/* Effects in parts that were handed over go to the model. After everything that stages. */
+void shard_settled(struct sim *sim, uint16_t shard);
+/* Hand over, as the end of a turn does. */
+void shard_hand_over(struct sim *sim, uint16_t shard, bool is_due);
+/* Room for the records of one operation in the open part, so that all of it is in one. */
+void shard_make_room(struct sim *sim, uint16_t shard);
+void queue_begin(struct sim *sim, uint8_t name, struct queue *queue);
+void queue_end(struct sim *sim, uint8_t name);
+struct live_message *queue_remember(struct sim_queue *queue, const struct live_message *message);
+/* What the last operation has done to the messages of the queue. */
+void queue_observe(struct sim *sim, struct sim_queue *queue);
+struct sim_shard *shard_of(struct sim *sim, const struct sim_queue *queue);
+
+/* recover.c */
+struct restoring {
+    struct sim *sim;
+    struct recovery recovery;
+    struct found found;
+    struct log_error error;
+    int rc;
+};
+
+/* From the replayed records to queues. Errors as log_read. */
+int restore(struct restoring *restoring);
+
 /* life.c */
 /* Begin a life on sim->disk: recover, compare, rebuild. False: the power went meanwhile (or a planned
  * failure ended it). */
@@ -251,38 +302,61 @@ bool life_begin(struct sim *sim);
 void life_end(struct sim *sim);
 /* An end in good order; false when the disk did not take it. */
 bool life_stop(struct sim *sim);
-/* The present part of `shard` and what it has got. */
-void shard_note(struct sim *sim, uint16_t shard, struct event event);
-/* Events of parts that were handed over go to the model. After everything that stages. */
-void shard_settled(struct sim *sim, uint16_t shard);
-/* Hand over, as the end of a turn does. */
-void shard_hand_over(struct sim *sim, uint16_t shard, bool is_due);
-void queue_begin(struct sim *sim, uint8_t name, struct queue *queue);
-void queue_end(struct sim *sim, uint8_t name);
-void queue_remember(struct sim_queue *queue, const struct live_message *message);
-struct sim_shard *shard_of(struct sim *sim, const struct sim_queue *queue);
-void names_queue(uint8_t name, char text[8]);
 
-/* operations.c: one step of everything that a node does. */
+/* operations.c: what clients do. */
 void operation_random(struct sim *sim);
-/* All mail arrives. */
+
+/* catalog.c: what clients declare and delete. */
+void catalog_random(struct sim *sim);
+void add_vhost(struct sim *sim);
+
+/* mail.c: between shards. */
+/* Owner: the list, until it is delivered. */
+struct sim_mail *mail_send(struct sim *sim, enum mail_kind kind, uint16_t from,
+                           const struct sim_queue *to, uint64_t transaction);
+bool mail_is_delivered(const struct sim *sim, uint64_t serial);
+void mail_deliver_some(struct sim *sim);
 void mail_deliver_all(struct sim *sim);
+void mail_drop_all(struct sim *sim);
+/* Do it, on the queue's shard. */
+void enqueue_here(struct sim *sim, struct sim_queue *queue, struct message *message,
+                  uint32_t number);
+void settle_here(struct sim *sim, struct sim_queue *queue, uint64_t first, uint64_t count,
+                 enum queue_settle_how how, struct consumer_ref consumer);
+
+/* transactions.c */
+void transaction_random(struct sim *sim);
+/* Commit some that may be. */
+void transactions_go_on(struct sim *sim);
+/* All of them: everything is handed over. */
+void transactions_end(struct sim *sim);
+/* The work of one is about to be done, or is done, on `shard`. */
+void transaction_enter(struct sim *sim, uint16_t shard, uint64_t transaction);
+void transaction_leave(struct sim *sim, uint16_t shard);
+void transaction_mailed(struct sim *sim, uint64_t transaction, int mails);
+
+/* operations.c: parts of a transaction, too; transaction 0 is none. */
+void publish_random(struct sim *sim, uint16_t shard, uint64_t transaction);
+void settle_random(struct sim *sim, uint16_t shard, uint64_t transaction);
 
 /* checkpoints.c */
-void checkpoint_random(struct sim *sim);
+void checkpoint_go_on(struct sim *sim);
+void checkpoint_written(struct sim *sim);
 void checkpoint_forget(struct sim *sim);
 
 /* history.c */
 void history_run(uint64_t seed, bool is_verbose);
+__attribute__((format(printf, 2, 3))) void say(const struct sim *sim, const char *format, ...);
 /* What all histories so far have seen. */
 struct torture_counts {
     uint64_t lives;
     uint64_t cuts;
     uint64_t kills;
     uint64_t stops;
-    uint64_t faults;
+    uint64_t failures; /* the log ended by a planned fault */
     uint64_t second_cuts;
     uint64_t checkpoints;
+    uint64_t transactions;
     uint64_t events;
     uint64_t unsure; /* events that a recovery could have either way */
     uint64_t messages;

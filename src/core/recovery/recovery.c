@@ -162,6 +162,7 @@ static void take_added(struct transaction_undo *undo)
  * another took must end as gone. */
 void recovery_finish(struct recovery *recovery)
 {
+    recovery->has_undone |= recovery->open != NULL;
     for (struct transaction_undo *undo = recovery->open; undo; undo = undo->next)
         put_back_taken(undo);
     while (recovery->open) {
@@ -172,12 +173,48 @@ void recovery_finish(struct recovery *recovery)
     }
 }
 
+static int undo(struct recovery *recovery, struct cursor *in)
+{
+    recovery->last_transaction = MAX(recovery->last_transaction, cursor_u64(in));
+    if (!cursor_is_done(in))
+        return bad(recovery, "malformed undo record");
+    recovery_finish(recovery);
+    recovery->has_undone = false;
+    return 0;
+}
+
+void recovery_log_undone(const struct recovery *recovery, struct stage *stage)
+{
+    if (!recovery->has_undone)
+        return;
+    (void)stage_undo(stage, recovery->last_transaction);
+    (void)stage_submit(stage, true);
+}
+
 /* ---- queue commands ---- */
 
+/* A command whose predecessor was not seen. When nothing at all was seen of its queue, that one may have been
+ * deleted while the checkpoint was gathered, before its state was: recovery_check knows at the end. */
+static int gap(struct recovery *recovery, struct recovered_queue *queue, uint64_t id,
+               uint64_t sequence)
+{
+    int rc;
+
+    if (queue->sequence == 0) {
+        queue->headless = id;
+        return 0;
+    }
+    rc = bad(recovery, "queue %llu: command %llu is followed by %llu",
+             (unsigned long long)queue->incarnation, (unsigned long long)queue->sequence,
+             (unsigned long long)sequence);
+    return recovery->recovers ? 0 : rc;
+}
+
 /* The queue of a command that is to be applied; NULL with 0 when its state has it already. */
-static int begin_command(struct recovery *recovery, struct cursor *in,
+static int begin_command(struct recovery *recovery, struct cursor *in, uint64_t id,
                          struct record_command *command, struct recovered_queue **out)
 {
+    int rc = 0;
     struct recovered_queue *queue;
 
     *out = NULL;
@@ -189,9 +226,9 @@ static int begin_command(struct recovery *recovery, struct cursor *in,
     if (command->sequence <= queue->sequence)
         return 0;
     if (command->sequence != queue->sequence + 1)
-        return bad(recovery, "queue %llu: command %llu is followed by %llu",
-                   (unsigned long long)queue->incarnation, (unsigned long long)queue->sequence,
-                   (unsigned long long)command->sequence);
+        rc = gap(recovery, queue, id, command->sequence);
+    if (rc != 0)
+        return rc;
     queue->sequence = command->sequence;
     queue->epoch = command->epoch;
     *out = queue;
@@ -213,7 +250,7 @@ static int enqueue(struct recovery *recovery, struct cursor *in, uint64_t id, bo
     struct recovered_queue *queue;
     struct recovered_entry entry = {0};
     struct record_body body;
-    int rc = begin_command(recovery, in, &command, &queue);
+    int rc = begin_command(recovery, in, id, &command, &queue);
 
     entry.position = cursor_u64(in);
     entry.expires_ms = cursor_u64(in);
@@ -244,13 +281,13 @@ static void note_taken(void *context, const struct recovered_entry *entry)
     add_step(take->undo, &(struct undo_step){take->queue, *entry, false});
 }
 
-static int settle(struct recovery *recovery, struct cursor *in, bool has_time)
+static int settle(struct recovery *recovery, struct cursor *in, uint64_t id, bool has_time)
 {
     struct record_command command;
     struct take_context take = {0};
     uint64_t first;
     uint64_t count;
-    int rc = begin_command(recovery, in, &command, &take.queue);
+    int rc = begin_command(recovery, in, id, &command, &take.queue);
 
     first = cursor_u64(in);
     count = cursor_u64(in);
@@ -366,13 +403,11 @@ static int queue_state(struct recovery *recovery, struct cursor *in)
 
 /* ---- all of them ---- */
 
-int recovery_record(void *context, uint64_t id, const struct record_header *header,
-                    const uint8_t *payload)
+static int apply(struct recovery *recovery, uint64_t id, const struct record_header *header,
+                 const uint8_t *payload)
 {
-    struct recovery *recovery = context;
     struct cursor in = cursor_of(payload, header->octets);
 
-    recovery->reason[0] = '\0';
     if (header->version != RECORD_VERSION)
         return bad(recovery, "record of kind %u has the unknown version %u", header->kind,
                    header->version);
@@ -386,13 +421,15 @@ int recovery_record(void *context, uint64_t id, const struct record_header *head
     case RECORD_ENQUEUE_REF:
         return enqueue(recovery, &in, id, false);
     case RECORD_SETTLE:
-        return settle(recovery, &in, false);
+        return settle(recovery, &in, id, false);
     case RECORD_EXPIRE:
-        return settle(recovery, &in, true);
+        return settle(recovery, &in, id, true);
     case RECORD_DELIVERED:
         return delivered(recovery, &in);
     case RECORD_COMMIT:
         return commit(recovery, &in);
+    case RECORD_UNDO:
+        return undo(recovery, &in);
     case RECORD_CATALOG:
         return catalog_record(recovery, id, str_of(payload, header->octets));
     case RECORD_QUEUE_STATE:
@@ -401,6 +438,49 @@ int recovery_record(void *context, uint64_t id, const struct record_header *head
         return catalog_state(recovery, &in);
     }
     return bad(recovery, "record of the unknown kind %u", header->kind);
+}
+
+int recovery_record(void *context, uint64_t id, const struct record_header *header,
+                    const uint8_t *payload)
+{
+    struct recovery *recovery = context;
+    int rc;
+
+    recovery->reason[0] = '\0';
+    rc = apply(recovery, id, header, payload);
+    return rc == 0 && recovery->reason[0] != '\0' ? ERR_CORRUPT : rc;
+}
+
+/* ---- queues whose beginning is missing ---- */
+
+struct headless_search {
+    struct recovery *recovery;
+    struct recovered_queue *found;
+};
+
+static void look_at_queue(void *context, const struct catalog_command *command)
+{
+    struct headless_search *search = context;
+    struct recovered_queue *queue;
+
+    if (command->kind != CATALOG_QUEUE_DECLARE)
+        return;
+    queue = recovery_find(search->recovery, command->queue_declare.incarnation);
+    if (queue && queue->headless != 0)
+        search->found = queue;
+}
+
+int recovery_check(struct recovery *recovery, uint64_t *id)
+{
+    struct headless_search search = {.recovery = recovery};
+
+    catalog_emit(recovery->catalog, look_at_queue, &search);
+    if (!search.found)
+        return 0;
+    *id = search.found->headless;
+    search.found->headless = 0;
+    return bad(recovery, "queue %llu: its first commands are missing",
+               (unsigned long long)search.found->incarnation);
 }
 
 /* ---- life ---- */

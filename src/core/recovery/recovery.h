@@ -6,6 +6,7 @@
 #include "core/catalog/catalog.h"
 #include "core/queue/page.h"
 #include "core/record.h"
+#include "core/stage.h"
 #include "storage/log.h"
 
 /* A message that is there. */
@@ -30,9 +31,10 @@ struct recovered_page {
 struct recovered_queue {
     uint64_t incarnation;
     uint64_t epoch;
-    uint64_t sequence;               /* of its last command */
-    uint64_t tail;                   /* the next position */
-    uint64_t delivered;              /* positions below may have been delivered */
+    uint64_t sequence;  /* of its last command */
+    uint64_t tail;      /* the next position */
+    uint64_t delivered; /* positions below may have been delivered */
+    uint64_t headless;  /* the first record, when those before it were not seen; else 0 */
     struct recovered_entry *entries; /* by position; some may be gone */
     size_t count;
     size_t capacity;
@@ -55,6 +57,8 @@ struct recovery {
     struct transaction_undo *open; /* transactions without a commit record so far */
     uint64_t last_transaction;
     uint64_t last_incarnation;
+    bool has_undone;  /* something of transactions that had no commit record */
+    bool recovers;    /* records behind a gap are applied, after ERR_CORRUPT has told of it once */
     char reason[128]; /* why the last record was refused */
 };
 
@@ -68,6 +72,15 @@ int recovery_record(void *context, uint64_t id, const struct record_header *head
 
 /* All records are in: what belongs to transactions that were not committed is undone. */
 void recovery_finish(struct recovery *recovery);
+
+/* After recovery_finish: a queue that the catalog has still, and whose first commands are neither in a state
+ * nor in the log. ERR_CORRUPT: there is one; `*id` is the first record seen of it, `reason` says the rest,
+ * and the next call tells of the next. */
+MUST_CHECK int recovery_check(struct recovery *recovery, uint64_t *id);
+
+/* Before anything else is staged in a new life: what was undone stays so. A message that such a transaction
+ * had taken is there again; once it is settled anew, the next recovery must not put it back. */
+void recovery_log_undone(const struct recovery *recovery, struct stage *stage);
 
 /* The queue of this incarnation, NULL when no record was about it. */
 struct recovered_queue *recovery_find(const struct recovery *recovery, uint64_t incarnation);

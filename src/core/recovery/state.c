@@ -21,6 +21,14 @@ struct state_part {
     uint64_t page_at[PAGES_PER_RECORD];
 };
 
+/* A chunk in memory is written entry by entry, so its page, if it ever was one, is not needed any more and may
+ * be gone when it leaves memory the next time. */
+static void forget_page(struct entry_chunk *chunk)
+{
+    if (chunk)
+        chunk->page = 0;
+}
+
 static void choose(const struct queue *queue, uint64_t from, struct state_part *part)
 {
     const struct entries *entries = &queue->entries;
@@ -36,6 +44,7 @@ static void choose(const struct queue *queue, uint64_t from, struct state_part *
             p = base + ENTRIES_PER_CHUNK - 1;
         } else if (entries_body(entries, p) != 0) {
             part->entry_at[part->entries++] = p;
+            forget_page(entries_chunk(entries, p));
         }
         p = entries_next_live(entries, p + 1);
     }

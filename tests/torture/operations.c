@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What clients do to queues: publish, get, consume, settle, purge; and what the node does by itself. */
+#include "torture.h"
+
+#include "base/bug.h"
+
+/* In one queue: what one operation takes away has records of at most 64 octets for each. */
+#define MESSAGES_MAX 200U
+
+/* ---- on the queue's shard ---- */
+
+static bool has_expired(const struct sim_shard *at, const struct message *message)
+{
+    return message->expires_ms != 0 && message->expires_ms <= at->shard->now_ms;
+}
+
+void enqueue_here(struct sim *sim, struct sim_queue *queue, struct message *message,
+                  uint32_t number)
+{
+    struct sim_shard *at = shard_of(sim, queue);
+    struct live_message live = {.position = queue->queue->entries.tail, .number = number};
+    struct event event = {
+        .kind = EVENT_ADD,
+        .transaction = at->stage.transaction,
+        .incarnation = queue->queue->ref.incarnation,
+        .position = live.position,
+        .expires_ms = stage_wall_ms(&at->stage, message->expires_ms),
+        .number = number,
+        .name = queue->name,
+    };
+    bool is_kept = (message->flags & MESSAGE_PERSISTENT) && !has_expired(at, message);
+
+    shard_current = at->shard;
+    shard_make_room(sim, queue->queue->ref.shard);
+    (void)queue_remember(queue, &live); /* it may be delivered at once */
+    (void)queue_enqueue(queue->queue, message);
+    if (is_kept) {
+        queue->messages[queue->count - 1].is_kept = true;
+        shard_note(sim, queue->queue->ref.shard, event);
+    }
+    queue_observe(sim, queue);
+}
+
+void settle_here(struct sim *sim, struct sim_queue *queue, uint64_t first, uint64_t count,
+                 enum queue_settle_how how, struct consumer_ref consumer)
+{
+    struct sim_shard *at = shard_of(sim, queue);
+
+    shard_current = at->shard;
+    shard_make_room(sim, queue->queue->ref.shard);
+    (void)queue_settle(queue->queue, first, count, how, consumer_find(&at->host, consumer));
+    for (size_t i = 0; i < queue->count; i++)
+        if (queue->messages[i].position - first < count)
+            queue->messages[i].is_redelivered |= how == QUEUE_SETTLE_REQUEUE;
+    queue_observe(sim, queue);
+}
+
+/* ---- publishing ---- */
+
+static bool is_open(const struct sim *sim, const struct sim_queue *queue)
+{
+    (void)sim;
+    return queue->queue && queue->count < MESSAGES_MAX;
+}
+
+static void send_message(struct sim *sim, uint16_t shard, struct sim_queue *to,
+                         struct message *message, uint32_t number, uint64_t transaction)
+{
+    struct sim_shard *at = &sim->shards[shard];
+    struct sim_mail *mail;
+
+    message_export(at->shard, &at->host.descriptors, message);
+    mail = mail_send(sim, MAIL_ENQUEUE, shard, to, transaction);
+    mail->message = *message;
+    mail->number = number;
+}
+
+/* As the broker does: the body once in the log, far queues get references of their own. */
+static void publish_to(struct sim *sim, uint16_t shard, struct sim_queue **to, uint32_t count,
+                       uint64_t transaction)
+{
+    struct sim_shard *at = &sim->shards[shard];
+    uint32_t number = ++sim->next_number;
+    struct message message = body_make(sim, at, number, !hits(sim, 1, 8));
+
+    if (hits(sim, 1, 10))
+        message.expires_ms = sim->now_ms + roll(sim, 200);
+    say(sim, "message %u from shard %u to %u queues, first %u%s, transaction %llu", number, shard,
+        count, to[0]->name, message.flags & MESSAGE_PERSISTENT ? "" : ", transient",
+        (unsigned long long)transaction);
+    if (count > 1) {
+        message_share(&message, &at->host.descriptors);
+        if (message.flags & MESSAGE_PERSISTENT)
+            stage_body(&at->stage, &message);
+        message_ref(&message, count - 1);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct message copy = message;
+        if (to[i]->queue->ref.shard != shard)
+            send_message(sim, shard, to[i], &copy, number, transaction);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (to[i]->queue->ref.shard == shard)
+            enqueue_here(sim, to[i], &message, number);
+    shard_settled(sim, shard);
+}
+
+void publish_random(struct sim *sim, uint16_t shard, uint64_t transaction)
+{
+    struct sim_queue *to[SIM_QUEUES];
+    uint64_t wanted = hits(sim, 1, 6) ? 1 + roll(sim, SIM_QUEUES) : 1;
+    uint64_t from = roll(sim, SIM_QUEUES);
+    uint32_t count = 0;
+
+    shard_current = sim->shards[shard].shard;
+    for (uint64_t i = 0; i < SIM_QUEUES && count < wanted; i++) {
+        struct sim_queue *queue = &sim->queues[(from + i) % SIM_QUEUES];
+        if (is_open(sim, queue))
+            to[count++] = queue;
+    }
+    if (count > 0)
+        publish_to(sim, shard, to, count, transaction);
+}
+
+/* ---- settling ---- */
+
+static bool is_settleable(const struct live_message *live)
+{
+    return live->is_unacked && !live->is_leaving;
+}
+
+/* A run of neighbours that one client has. */
+static uint64_t run_from(const struct sim_queue *queue, size_t first, uint64_t max)
+{
+    const struct live_message *head = &queue->messages[first];
+    uint64_t count = 1;
+
+    while (count < max && first + count < queue->count &&
+           is_settleable(&queue->messages[first + count]) &&
+           queue->messages[first + count].position == head->position + count &&
+           queue->messages[first + count].consumer.generation == head->consumer.generation &&
+           queue->messages[first + count].consumer.slot == head->consumer.slot)
+        count++;
+    return count;
+}
+
+static void settle_run(struct sim *sim, struct sim_queue *queue, size_t first, uint16_t shard,
+                       uint64_t transaction)
+{
+    static const enum queue_settle_how hows[] = {QUEUE_SETTLE_ACK,     QUEUE_SETTLE_ACK,
+                                                 QUEUE_SETTLE_ACK,     QUEUE_SETTLE_REJECT,
+                                                 QUEUE_SETTLE_REQUEUE, QUEUE_SETTLE_RETURN};
+    enum queue_settle_how how = hows[roll(sim, ARRAY_LEN(hows))];
+    uint64_t position = queue->messages[first].position;
+    struct consumer_ref consumer = queue->messages[first].consumer;
+    uint64_t count = run_from(queue, first, 1 + roll(sim, 12));
+    struct sim_mail *mail;
+
+    say(sim, "settle %d of %llu at %llu in queue %u from shard %u, transaction %llu", how,
+        (unsigned long long)count, (unsigned long long)position, queue->name, shard,
+        (unsigned long long)transaction);
+    if (queue->queue->ref.shard == shard) {
+        settle_here(sim, queue, position, count, how, consumer);
+        return;
+    }
+    for (uint64_t i = 0; i < count; i++)
+        queue->messages[first + i].is_leaving = true;
+    mail = mail_send(sim, MAIL_SETTLE, shard, queue, transaction);
+    mail->first = position;
+    mail->count = count;
+    mail->how = how;
+    mail->consumer = consumer;
+}
+
+void settle_random(struct sim *sim, uint16_t shard, uint64_t transaction)
+{
+    struct sim_queue *queue = &sim->queues[roll(sim, SIM_QUEUES)];
+    size_t from = queue->count > 0 ? (size_t)roll(sim, queue->count) : 0;
+
+    if (!queue->queue)
+        return;
+    for (size_t i = 0; i < queue->count; i++) {
+        size_t at = (from + i) % queue->count;
+        if (!is_settleable(&queue->messages[at]))
+            continue;
+        settle_run(sim, queue, at, shard, transaction);
+        return;
+    }
+}
+
+/* ---- consuming ---- */
+
+static void on_deliver(struct consumer *consumer, struct message *message, uint64_t position)
+{
+    struct sim_queue *queue = consumer->owner.context;
+
+    for (size_t i = queue->count; i-- > 0;) {
+        struct live_message *live = &queue->messages[i];
+        if (live->position != position)
+            continue;
+        body_check(queue->sim, message, live->number);
+        live->consumer = consumer->ref;
+        live->is_redelivered = true;
+        return;
+    }
+    torture_fail(queue->sim, "queue %u delivers a message at %llu that is not there", queue->name,
+                 (unsigned long long)position);
+}
+
+static void on_cancelled(struct consumer *consumer)
+{
+    (void)consumer;
+}
+
+static void change_consumer(struct sim *sim, struct sim_queue *queue)
+{
+    static const struct consumer_events events = {on_deliver, on_cancelled};
+    static const uint8_t open = 0;
+    struct consumer_settings settings = {
+        .no_ack = hits(sim, 1, 4),
+        .prefetch = hits(sim, 1, 4) ? 0 : (uint32_t)(1 + roll(sim, 20)),
+        .window = CONSUMER_NO_WINDOW,
+        .gate = &open,
+        .events = &events,
+        .owner = {.context = queue},
+    };
+
+    if (queue->consumer) {
+        say(sim, "queue %u loses its consumer", queue->name);
+        consumer_cancel(queue->consumer);
+        queue->consumer = NULL;
+        return;
+    }
+    say(sim, "queue %u gets a consumer%s", queue->name, settings.no_ack ? " without acks" : "");
+    if (consumer_add(queue->queue, &settings, &queue->consumer) != 0)
+        torture_fail(sim, "queue %u takes no consumer", queue->name);
+}
+
+static void get(struct sim *sim, struct sim_queue *queue)
+{
+    struct sim_shard *at = shard_of(sim, queue);
+    bool no_ack = hits(sim, 1, 3);
+    struct message message;
+    uint64_t position;
+
+    shard_make_room(sim, queue->queue->ref.shard);
+    if (!queue_get(queue->queue, no_ack, &message, &position)) {
+        queue_observe(sim, queue); /* what had expired is gone */
+        return;
+    }
+    for (size_t i = 0; i < queue->count; i++) {
+        if (queue->messages[i].position != position)
+            continue;
+        body_check(sim, &message, queue->messages[i].number);
+        queue->messages[i].consumer = (struct consumer_ref){0};
+        queue->messages[i].is_redelivered = true;
+    }
+    say(sim, "got %llu of queue %u%s", (unsigned long long)position, queue->name,
+        no_ack ? " without ack" : "");
+    if (no_ack)
+        message_unref(at->shard, &at->host.descriptors, &message);
+    queue_observe(sim, queue);
+}
+
+static void purge(struct sim *sim, struct sim_queue *queue)
+{
+    lsn_t lsn;
+
+    say(sim, "queue %u is purged", queue->name);
+    shard_make_room(sim, queue->queue->ref.shard);
+    (void)queue_purge(queue->queue, &lsn);
+    queue_observe(sim, queue);
+}
+
+/* The end of a shard's turn, as far as its queues go. A turn may leave its records for the next. */
+static void dispatch(struct sim *sim, struct sim_queue *queue)
+{
+    shard_make_room(sim, queue->queue->ref.shard);
+    queue->queue->ops->dispatch(queue->queue);
+    queue_observe(sim, queue);
+}
+
+/* ---- all of it ---- */
+
+static void queue_random(struct sim *sim)
+{
+    struct sim_queue *queue = &sim->queues[roll(sim, SIM_QUEUES)];
+
+    if (!queue->queue)
+        return;
+    shard_current = shard_of(sim, queue)->shard;
+    switch (roll(sim, 16)) {
+    case 0:
+        if (hits(sim, 1, 3))
+            purge(sim, queue);
+        break;
+    case 1:
+    case 2:
+        change_consumer(sim, queue);
+        break;
+    case 3:
+    case 4:
+    case 5:
+    case 6:
+        get(sim, queue);
+        break;
+    default:
+        dispatch(sim, queue);
+    }
+}
+
+/* Turns end: mail leaves only when what it tells of was handed over. */
+static void end_turns(struct sim *sim)
+{
+    for (uint16_t i = 0; i < sim->shard_count; i++)
+        if ((sim->senders >> i & 1) || hits(sim, 1, 6))
+            shard_hand_over(sim, i, hits(sim, 1, 4));
+    sim->senders = 0;
+}
+
+static void pass_time(struct sim *sim)
+{
+    sim->now_ms += roll(sim, 60);
+    for (uint16_t i = 0; i < sim->shard_count; i++)
+        sim->shards[i].shard->now_ms = sim->now_ms;
+}
+
+void operation_random(struct sim *sim)
+{
+    uint16_t shard = (uint16_t)roll(sim, sim->shard_count);
+    uint64_t what = roll(sim, 100);
+
+    if (what < 40)
+        publish_random(sim, shard, 0);
+    else if (what < 55)
+        settle_random(sim, shard, 0);
+    else if (what < 75)
+        queue_random(sim);
+    else if (what < 80)
+        transaction_random(sim);
+    else if (what < 86)
+        catalog_random(sim);
+    else if (what < 95)
+        mail_deliver_some(sim);
+    else
+        pass_time(sim);
+    transactions_go_on(sim);
+    end_turns(sim);
+}
