@@ -425,7 +425,9 @@ int node_stop(struct node *node)
         return 0;
     checkpoint_at_stop(node);
     log_stop(node->log);
-    return log_failure(node->log);
+    if (log_failure(node->log) != 0)
+        return log_failure(node->log);
+    return node_has_failed(node) ? ERR_CORRUPT : 0; /* a message could not be read back */
 }
 
 static void free_queues(struct node *node, uint16_t shard)

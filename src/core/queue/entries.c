@@ -88,6 +88,8 @@ COLD struct entry_chunk *entries_add_chunk(struct entries *entries, struct entry
     uint64_t number = chunk_number(entries->tail);
     struct entry_chunk *chunk;
 
+    if (entries->head == entries->tail)
+        entries->head = number * ENTRIES_PER_CHUNK;
     if (number - chunk_number(entries->head) >= entries->ring_capacity)
         grow_ring(entries, number);
     chunk = new_chunk(entries, store, number);

@@ -30,7 +30,7 @@ struct entry_chunk {
  * or page whose entries are all gone is given back even between live ones, so an old unacknowledged
  * message holds 4 KiB, not everything that came after it.
  *
- * Invariants: head <= tail; the chunk of `head` is there (in memory or as a page) or head == tail; every
+ * Invariants: head <= tail; head == tail, or head begins a chunk that is there (in memory or as a page); every
  * chunk and page has live > 0; a number is in one ring at most.
  * Owner: the queue. Thread: its shard. Freed by: entries_fini, when all are gone. */
 struct entries {

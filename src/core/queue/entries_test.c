@@ -125,6 +125,8 @@ static void assert_chunks(const struct fixture *f)
     }
     assert_int_equal(in_use(f), chunks);
     assert_int_equal(f->entries.head == f->entries.tail, chunks == 0);
+    if (chunks > 0)
+        assert_int_equal(f->entries.head % ENTRIES_PER_CHUNK, 0);
 }
 
 static void fifo_use_keeps_few_chunks(void **state)
