@@ -19,6 +19,7 @@ def banner_and_speed():
     started = time.monotonic()
     with TokkiMQ() as broker:
         assert time.monotonic() - started < 0.2 * PATIENCE, "start-up"
+        until(lambda: b"node started" in broker.log(), "the banner")  # it accepts connections before that
         log = broker.log().decode()
         assert "TokkiMQ" in log and str(broker.port) in log and broker.directory in log, log
 
