@@ -30,6 +30,10 @@ class Queue:
         """Acks are on their way: gone or not."""
         self.must -= ids
 
+    def settled(self, ids):
+        """Those acks are on the disk: gone for good."""
+        self.may -= ids
+
     def purged(self):
         self.may, self.must = set(), set()
 
@@ -58,14 +62,17 @@ class Queue:
 
 
 class Consumer(threading.Thread):
-    """Consumes one queue and acknowledges in steps, until the broker is gone."""
+    """Consumes one queue and acknowledges in steps, until the broker is gone. Now and then it publishes a message to the
+    same queue behind its acks: the log keeps their order, so the confirm tells that those are on the disk."""
 
-    def __init__(self, port, queue, step):
+    def __init__(self, port, label, queue, step):
         super().__init__(daemon=True)
-        self.queue, self.step = queue, step
+        self.label, self.queue, self.queues, self.step = label, queue, [queue], step
         self.delivered, self.acked, self.error = set(), set(), None
+        self.sent, self.confirmed, self.fences, self.settled = 0, set(), {}, set()
         self.c = wire.connect(port=port)
         self.ch = self.c.channel()
+        self.ch.rpc("confirm.select")
         self.ch.rpc("basic.qos", prefetch_count=4 * step)
         self.start()
 
@@ -74,6 +81,7 @@ class Consumer(threading.Thread):
             self.ch.consume(self.queue)
             while True:
                 self.take(self.ch.deliveries(self.step))
+                self.take_confirms()
         except (wire.Closed, OSError):  # nobody waits longer than a kill takes
             pass
         except Exception as error:  # told to who joins
@@ -87,6 +95,17 @@ class Consumer(threading.Thread):
         self.delivered |= set(ids)
         self.acked |= set(ids)
         self.ch.ack(messages[-1].delivery_tag, multiple=True)
+        if len(self.fences) < 3:
+            self.fences[self.sent + 1] = set(self.acked)
+            self.ch.publish("", self.queue, body_of(self.label, self.sent), PERSISTENT)
+            self.sent += 1
+
+    def take_confirms(self):
+        for ack in [m for m in self.c.methods if m.name == "basic.ack"]:
+            self.c.methods.remove(ack)
+            for tag in [t for t in self.fences if t == ack.delivery_tag or ack.multiple and t < ack.delivery_tag]:
+                self.settled |= self.fences.pop(tag)
+                self.confirmed.add(tag - 1)
 
 
 class PikaPublisher(threading.Thread):
@@ -181,11 +200,13 @@ class Rounds:
             worker.end()
         delivered = self.end_consumers(consumers, counts)
         node.close()
-        for stream in streams:
+        for stream in [*streams, *consumers]:
             counts["confirmed"] += len(stream.confirmed)
             self.note(stream)
         for consumer in consumers:
             self.queues[consumer.queue].taken(consumer.acked)
+            self.queues[consumer.queue].settled(consumer.settled)
+            counts["settled"] += len(consumer.settled)
         counts["start ms"] = self.start_again(counts)
         self.verify(delivered, transactions, counts)
         self.sums += counts
@@ -207,7 +228,11 @@ class Rounds:
             Publisher(node).put(source, *map(str, range(2000)))
             transactions.append(Transactions(node, f"{n}-{k}", targets, source))
         taken = self.dice.sample(QUEUES, 4) + self.dice.sample(FAN, 1) + [PIKA]
-        return streams, [Consumer(node.port, name, self.dice.choice((1, 10, 100))) for name in taken], transactions
+        return (
+            streams,
+            [Consumer(node.port, f"{n}/behind-{name}", name, self.dice.choice((1, 10, 100))) for name in taken],
+            transactions,
+        )
 
     def end_consumers(self, consumers, counts):
         delivered = {}
@@ -223,7 +248,7 @@ class Rounds:
     def note(self, stream):
         queues = [self.queues[name] for name in stream.queues]
         for i, queue in enumerate(queues):
-            mine = (0, 1) if queue.name in FAN else (i, len(queues))
+            mine = (0, 1) if stream.queues == FAN else (i, len(queues))
             numbers = range(mine[0], stream.sent, mine[1])
             queue.sent(stream.label, numbers, stream.confirmed.intersection(numbers))
 
