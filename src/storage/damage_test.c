@@ -171,6 +171,33 @@ static void test_no_octet_of_a_record_is_unchecked(void **state)
     fixture_free(&o.f);
 }
 
+/* A write that went to another place: each batch in the place of each other. */
+static void test_a_batch_in_the_place_of_another(void **state)
+{
+    struct original o;
+    (void)state;
+
+    make_log(&o, true);
+    for (uint32_t from = BATCHES - 5; from < BATCHES; from++)
+        for (uint32_t to = BATCHES - 5; to < BATCHES; to++) {
+            struct log_fixture f = o.f;
+            struct log_settings settings = fixture_settings(&f);
+            uint8_t block[FORMAT_BLOCK];
+            struct disk_file *file;
+            size_t got;
+            if (from == to)
+                continue;
+            f.disk = disk_memory_clone(o.f.disk);
+            assert_int_equal(disk_open(f.disk, SEGMENT, 0, &file), 0);
+            assert_int_equal(disk_read(file, block, sizeof block, o.begins[from], &got), 0);
+            assert_int_equal(disk_write(file, block, sizeof block, o.begins[to]), 0);
+            disk_close(file);
+            assert_int_equal(fixture_try(&f, &settings), ERR_CORRUPT);
+            assert_int_equal(f.error.offset, o.begins[to]);
+        }
+    fixture_free(&o.f);
+}
+
 /* ---- with --recover ---- */
 
 static void assert_reported(struct log_fixture *f, const char *file)
@@ -387,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_a_cut_file_before_a_seal),
         cmocka_unit_test(test_a_cut_file_without_a_seal),
         cmocka_unit_test(test_no_octet_of_a_record_is_unchecked),
+        cmocka_unit_test(test_a_batch_in_the_place_of_another),
         cmocka_unit_test(test_recover_keeps_what_can_be_read),
         cmocka_unit_test(test_damage_of_a_segment_header),
         cmocka_unit_test(test_damage_of_the_format_file),

@@ -338,32 +338,83 @@ static void test_a_recycled_file_shows_nothing_of_before(void **state)
     fixture_free(&f);
 }
 
-/* The octets of a whole batch in front of the log's end: of a segment that this file was before. */
-static void test_a_batch_of_another_segment_is_none(void **state)
+static struct segment_header header_of(struct disk *disk, uint64_t number)
+{
+    uint8_t block[SEGMENT_HEADER_BYTES];
+    struct segment_header header;
+    struct disk_file *file;
+    char name[DISK_NAME_MAX];
+    size_t got;
+
+    name_segment(number, name);
+    assert_int_equal(disk_open(disk, name, 0, &file), 0);
+    assert_int_equal(disk_read(file, block, sizeof block, 0, &got), 0);
+    disk_close(file);
+    assert_int_equal(segment_header_read(block, &header), 0);
+    return header;
+}
+
+/* A header of a later batch behind the log's end, in segment 2. */
+static void check_later_batch(uint64_t segment, bool has_its_salt, int expected)
 {
     struct log_fixture f;
     struct log_settings settings;
-    struct disk_file *from;
-    struct disk_file *to;
-    uint8_t *block = mem_alloc_aligned(DISK_ALIGN, 2 * FORMAT_BLOCK);
-    size_t got;
-    (void)state;
+    struct batch_header later = {.segment = segment, .sequence = 1000};
+    uint8_t octets[BATCH_HEADER_BYTES];
+    struct disk_file *file;
 
     fixture_new(&f);
     while (!file_exists(f.disk, "segment-0000000000000002"))
         write_batch(&f, 1);
     fixture_end(&f);
-    assert_int_equal(disk_open(f.disk, "segment-0000000000000001", 0, &from), 0);
-    assert_int_equal(disk_open(f.disk, "segment-0000000000000002", 0, &to), 0);
-    assert_int_equal(disk_read(from, block, 2 * FORMAT_BLOCK, FORMAT_BLOCK, &got), 0);
-    assert_int_equal(disk_write(to, block, 2 * FORMAT_BLOCK, 2 * FORMAT_BLOCK), 0);
-    disk_close(from);
-    disk_close(to);
-    mem_free(block);
+    batch_header_write(&later, format_seed(header_of(f.disk, has_its_salt ? 2 : 1).salt), octets);
+    assert_int_equal(disk_open(f.disk, "segment-0000000000000002", 0, &file), 0);
+    assert_int_equal(disk_write(file, octets, sizeof octets, 5 * FORMAT_BLOCK), 0);
+    disk_close(file);
     settings = fixture_settings(&f);
-    fixture_open(&f, &settings);
+    assert_int_equal(fixture_try(&f, &settings), expected);
+    if (expected != 0)
+        return;
     assert_found(&f, f.written);
     fixture_free(&f);
+}
+
+static void test_a_batch_counts_with_number_and_salt_of_its_segment(void **state)
+{
+    (void)state;
+    check_later_batch(2, true, ERR_CORRUPT); /* this one follows damage */
+    check_later_batch(2, false, 0);
+    check_later_batch(1, true, 0);
+    check_later_batch(1, false, 0);
+}
+
+/* R7. A checkpoint has its name, and the process is killed before that is sure. */
+static void test_names_are_sure_before_others_go(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct log_fixture f;
+        struct log_settings settings;
+
+        fixture_new(&f);
+        for (int i = 0; i < 3; i++)
+            write_much(&f);
+        take_checkpoint(&f, 1, NULL, 0, false);
+        write_much(&f);
+        disk_memory_fail(f.disk, DISK_CALL_SYNC_DIR, 0, -EIO, DISK_FAULT_ONCE);
+        take_checkpoint(&f, 2, NULL, 0, false);
+        fixture_end(&f);
+        disk_memory_restart(f.disk);
+        settings = fixture_settings(&f);
+        fixture_open(&f, &settings);
+        assert_int_equal(f.found.count, 2);
+        write_batch(&f, 1);
+        fixture_end(&f);
+        disk_memory_crash(f.disk, seed);
+        fixture_open(&f, &settings);
+        assert_int_equal(f.found.count, 3);
+        fixture_free(&f);
+    }
 }
 
 /* R5: the header of the next segment was written into the file, its new name was not there yet. */
@@ -657,7 +708,8 @@ int main(void)
         cmocka_unit_test(test_segments_before_the_replay_are_recycled),
         cmocka_unit_test(test_a_live_body_keeps_its_segment),
         cmocka_unit_test(test_a_recycled_file_shows_nothing_of_before),
-        cmocka_unit_test(test_a_batch_of_another_segment_is_none),
+        cmocka_unit_test(test_a_batch_counts_with_number_and_salt_of_its_segment),
+        cmocka_unit_test(test_names_are_sure_before_others_go),
         cmocka_unit_test(test_a_file_that_was_being_recycled_goes),
         cmocka_unit_test(test_a_checkpoint_comes_before_the_log_behind_it),
         cmocka_unit_test(test_a_clean_end_is_known_until_something_follows),

@@ -140,6 +140,7 @@ static int restore_messages(struct restoring *restoring, struct queue *queue, ui
         if (!model->entries[i].is_gone)
             rc = restore_message(restoring, queue, name, model, &model->entries[i]);
     queue_restore_end(queue, model->tail, model->sequence);
+    restoring->found.queues[name].tail = queue->entries.tail;
     queue->epoch = model->epoch;
     queue->marked = restoring->found.is_clean ? 0 : model->delivered;
     restoring->sim->queues[name].marked = queue->marked;

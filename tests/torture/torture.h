@@ -67,6 +67,7 @@ struct model_message {
 struct model_queue {
     uint64_t incarnation;
     uint64_t marked;
+    uint64_t tail; /* behind the highest position that was given */
     uint8_t name;
     struct model_message *messages; /* by position */
     size_t count;
@@ -75,6 +76,7 @@ struct model_queue {
 
 /* What is durable. Owner: the history. */
 struct model {
+    bool is_clean; /* the node stopped in good order, and nothing followed */
     bool has_vhost;
     bool exchanges[SIM_EXCHANGES];
     bool bindings[SIM_EXCHANGES][SIM_QUEUES][SIM_KEYS];
@@ -97,6 +99,7 @@ struct found_message {
 
 struct found_queue {
     uint64_t incarnation;
+    uint64_t tail;
     struct found_message *messages;
     size_t count;
 };

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "core/catalog/command_codec.h"
+#include "storage/disk_memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -346,6 +347,55 @@ static void test_what_is_settled_after_an_undo_stays_away(void **state)
     end(&f);
 }
 
+static int note_undo(void *context, uint64_t id, const struct record_header *header,
+                     const uint8_t *payload)
+{
+    (void)id;
+    assert_int_equal(header->kind, RECORD_UNDO);
+    *(uint64_t *)context = load_u64(payload);
+    return 0;
+}
+
+/* What the next life begins with, written to a log and read again. */
+static uint64_t undo_in_the_log(struct fixture *f)
+{
+    struct log_settings settings = {.segment_bytes = LOG_SEGMENT_MIN, .streams = 1, .seed = 1};
+    struct stage stage = {0};
+    struct disk *disk = disk_memory_new();
+    struct log_error error;
+    struct log *log;
+    uint64_t upto = 0;
+
+    assert_int_equal(log_open(disk, &settings, &log, &error), 0);
+    assert_int_equal(log_replay(log, note_undo, &upto, &error), 0);
+    assert_int_equal(log_start(log, &error), 0);
+    stage.stream = log_stream(log, 0);
+    recovery_log_undone(&f->recovery, &stage);
+    assert_int_equal(log_step(log), 0);
+    disk = disk_memory_clone(disk);
+    log_free(log);
+    assert_int_equal(log_open(disk, &settings, &log, &error), 0);
+    assert_int_equal(log_replay(log, note_undo, &upto, &error), 0);
+    log_free(log);
+    return upto;
+}
+
+static void test_what_was_undone_is_told_to_the_log(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    open_transaction(&f);
+    recovery_finish(&f.recovery);
+    assert_int_equal(undo_in_the_log(&f), 3);
+    end(&f);
+    open_transaction(&f);
+    RECORD(&f, RECORD_COMMIT, 3);
+    recovery_finish(&f.recovery);
+    assert_int_equal(undo_in_the_log(&f), 0);
+    end(&f);
+}
+
 static void test_one_that_is_open_adds_what_another_takes(void **state)
 {
     struct fixture f;
@@ -467,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_a_committed_transaction_counts),
         cmocka_unit_test(test_one_without_a_commit_is_undone),
         cmocka_unit_test(test_what_is_settled_after_an_undo_stays_away),
+        cmocka_unit_test(test_what_was_undone_is_told_to_the_log),
         cmocka_unit_test(test_one_that_is_open_adds_what_another_takes),
         cmocka_unit_test(test_many_settles_before_an_undo),
         cmocka_unit_test(test_marks_are_kept),
