@@ -56,12 +56,15 @@ static int read_chain(struct restoring *restoring, struct sim_shard *at, struct 
     for (uint32_t i = 0; i < body->chunk_count; i++) {
         int rc = log_read(restoring->sim->log, shared->logged_chunks[i], &header, &payload,
                           &restoring->error);
+        struct str octets;
         if (rc != 0)
             return rc;
         CHECK(restoring->sim, header.kind == RECORD_CHUNK, "a chunk of kind %u", header.kind);
-        shared->chunks[i].block = block_new(at->shard, header.octets);
-        shared->chunks[i].length = header.octets;
-        memcpy(shared->chunks[i].block->data, payload, header.octets);
+        CHECK(restoring->sim, record_chunk_read(payload, header.octets, &octets) == 0,
+              "a damaged chunk");
+        shared->chunks[i].block = block_new(at->shard, (uint32_t)octets.len);
+        shared->chunks[i].length = (uint32_t)octets.len;
+        memcpy(shared->chunks[i].block->data, octets.data, octets.len);
         shared->chunk_count = i + 1;
     }
     return 0;

@@ -108,7 +108,7 @@ void open_shards(struct sim *sim)
 {
     static const struct shard_hooks hooks = {ignore, ignore, ignore_mail, ignore, ignore,
                                              no,     ignore, ignore,      no};
-    static const struct queue_host_events events = {ignore_idle};
+    static const struct queue_host_events events = {ignore_idle, ignore_idle, NULL};
     int rc = shard_set_new(sim->shard_count, 0, &hooks, &sim->set);
 
     BUG_ON(rc != 0, "shards: %s", err_text(rc));
