@@ -24,7 +24,7 @@ struct memory_disk {
     struct disk *lossy;
     pthread_mutex_t mutex; /* of everything below; taken before that of lossy */
     uint64_t calls[CALL_KINDS];
-    uint64_t limit;
+    _Atomic uint64_t limit;
     unsigned fault_calls;
     uint64_t fault_after;
     int fault_error;

@@ -58,7 +58,8 @@ void disk_memory_fail(struct disk *disk, unsigned calls, uint64_t after, int err
                       enum disk_fault_mode mode);
 
 /* Writes, reserves and truncates that would bring the sum of the file sizes above `bytes` are -ENOSPC.
- * Unlinked files count until the directory is synced and they are closed. UINT64_MAX: no limit. */
+ * Unlinked files count until the directory is synced and they are closed. UINT64_MAX: no limit. While
+ * other calls run, too. */
 void disk_memory_set_limit(struct disk *disk, uint64_t bytes);
 
 /* How many calls of these kinds there were so far, also failed ones. */

@@ -43,9 +43,10 @@ struct log_fixture {
     struct found_records found;
     uint32_t written;
     uint64_t ids[FIXTURE_MAX];
-    int failures; /* told by the log */
-    int spaces;
-    bool is_low;
+    /* Told by the log's threads. */
+    _Atomic int failures;
+    _Atomic int spaces;
+    _Atomic bool is_low;
 };
 
 /* 8 to 107 octets: small ones, so that many of all kinds of places are hit by damage. */
