@@ -49,6 +49,8 @@ static uint64_t shard_bytes(const struct broker_shard *broker)
             overflow += shard->outbox[to]->overflow_capacity * MAIL_BYTES;
     if (broker->stage.stream)
         overflow += log_under_way(broker->stage.stream);
+    if (broker->spill.stream)
+        overflow += log_under_way(broker->spill.stream);
     return overflow + shard->blocks.bytes_in_use + shard->carry_bytes + broker->other_bytes +
            shard->stream_pools.chunks.in_use * STREAM_CHUNK_BYTES +
            queue_host_bytes(&broker->queues);
@@ -92,9 +94,11 @@ void alarm_measure(struct broker_shard *broker)
 
 const char *alarm_reason(uint32_t alarms)
 {
+    bool is_disk = (alarms & (ALARM_DISK | ALARM_SPILL)) != 0;
+
     if (alarms & ALARM_MEMORY)
-        return alarms & ALARM_DISK ? "low on memory & disk" : "low on memory";
-    return alarms & ALARM_DISK ? "low on disk" : "";
+        return is_disk ? "low on memory & disk" : "low on memory";
+    return is_disk ? "low on disk" : "";
 }
 
 void broker_block(struct broker_shard *broker, struct connection *connection)

@@ -8,9 +8,9 @@
 #include "broker/mail.h"
 #include "broker/operation.h"
 
-/* Octets of one shard on their way to the disk; beyond it publishers are not read. At 1 GB/s this is 30 ms
+/* Octets of one shard on their way to the disk; beyond it publishers are not read. At 1 GB/s this is 16 ms
  * of work; a disk that stalls longer shows in the clients and not in our memory. */
-#define BEHIND_BYTES (32U * 1024U * 1024U)
+#define BEHIND_BYTES (16U * 1024U * 1024U)
 /* Settles alone are handed over within this. */
 #define SETTLE_WAIT_MS 5
 
@@ -179,7 +179,8 @@ void durable_on_timer(struct timer *timer)
 
 bool durable_is_behind(const struct broker_shard *broker)
 {
-    return broker->stage.stream && log_under_way(broker->stage.stream) > BEHIND_BYTES;
+    return (broker->stage.stream && log_under_way(broker->stage.stream) > BEHIND_BYTES) ||
+           (broker->spill.stream && log_under_way(broker->spill.stream) > BEHIND_BYTES);
 }
 
 void durable_fini(struct broker_shard *broker)

@@ -12,6 +12,7 @@
 #include "broker/mail.h"
 #include "broker/operation.h"
 #include "core/catalog/command_codec.h"
+#include "broker/spill.h"
 #include "core/queue/pager.h"
 #include "core/queue/relocate.h"
 
@@ -132,8 +133,10 @@ static void on_conclude(struct shard *shard)
 
     durable_release(broker);
     queue_host_fetched(&broker->queues);
-    if (shard->id == CATALOG_SHARD)
+    if (shard->id == CATALOG_SHARD) {
         checkpoint_start_if_wanted(broker);
+        spill_sweep_if_wanted(broker);
+    }
     commit_catalog(broker);
     queue_host_dispatch(&broker->queues);
     queue_host_relocate(&broker->queues);
@@ -148,6 +151,7 @@ static void on_conclude(struct shard *shard)
 
 static void on_hand_over(struct shard *shard)
 {
+    spill_hand_over(broker_of(shard));
     (void)durable_hand_over(broker_of(shard), false);
 }
 
@@ -253,10 +257,8 @@ static void on_durable(void *context, uint16_t stream)
     shard_poke(node->shards->shards[stream]);
 }
 
-static void on_failed(void *context, int error)
+void node_fail(struct node *node, int error)
 {
-    struct node *node = context;
-
     (void)error;
     atomic_store(&node->has_failed, true);
     for (uint16_t i = 0; i < node->shards->count; i++)
@@ -264,6 +266,11 @@ static void on_failed(void *context, int error)
     /* An orderly stop, as if an operator had asked for it. */
     if (kill(getpid(), SIGTERM) != 0)
         log_error("cannot stop the node", "error='%s'", err_text(-errno));
+}
+
+static void on_failed(void *context, int error)
+{
+    node_fail(context, error);
 }
 
 static void on_space(void *context, bool is_low)
@@ -333,7 +340,7 @@ static void on_unreadable(struct queue_host *host, const struct queue *queue, ui
     log_error("a message cannot be read back: the node stops; --recover keeps what is readable",
               "queue='%.*s' vhost='%.*s' file=%s offset=%llu error='%s'", STR_ARG(queue->name),
               STR_ARG(queue->vhost), error.file, (unsigned long long)error.offset, err_text(rc));
-    on_failed(node, rc);
+    node_fail(node, rc);
 }
 
 static const struct queue_host_events host_events = {
@@ -358,6 +365,11 @@ static struct broker_shard *broker_shard_new(struct node *node, struct shard *sh
     if (node->log)
         broker->stage.stream = log_stream(node->log, shard->id);
     queue_host_init(&broker->queues, shard, &broker->stage, &host_events);
+    if (node->spill) {
+        broker->spill.wall_offset_ms = broker->stage.wall_offset_ms;
+        broker->spill.stream = log_stream(node->spill, shard->id);
+        broker->queues.spill = &broker->spill;
+    }
     route_result_init(&broker->route);
     shard->upper = broker;
     return broker;
@@ -384,6 +396,7 @@ int node_new(const struct node_settings *settings, struct node **out)
     node->settings = *settings;
     node->token_secret = random[0];
     node->log = settings->log;
+    node->spill = settings->spill;
     rc = shard_set_new(settings->shards, settings->spin_us, &broker_hooks, &node->shards);
     if (rc != 0) {
         mem_free(node);
@@ -421,6 +434,7 @@ int node_start(struct node *node)
 int node_stop(struct node *node)
 {
     shard_set_stop(node->shards);
+    spill_stop(node);
     if (!node->log)
         return 0;
     checkpoint_at_stop(node);
@@ -475,5 +489,8 @@ void node_free(struct node *node)
     if (node->log)
         log_stop(node->log); /* when it was started and the shards could not be */
     log_free(node->log);
+    if (node->spill)
+        log_stop(node->spill);
+    log_free(node->spill);
     mem_free(node);
 }

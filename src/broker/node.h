@@ -15,19 +15,21 @@ struct checkpoint_run;
 struct durable_wait;
 struct operation;
 struct session;
+struct spill_sweep;
 
 /* The shard that applies catalog commands. */
 #define CATALOG_SHARD 0
 
-enum alarm { ALARM_MEMORY = 1 << 0, ALARM_DISK = 1 << 1 };
+enum alarm { ALARM_MEMORY = 1 << 0, ALARM_DISK = 1 << 1, ALARM_SPILL = 1 << 2 };
 
 struct node_settings {
     uint16_t shards;
     uint32_t spin_us;
     uint64_t memory_limit_bytes; /* messages and buffers above it raise ALARM_MEMORY */
     uint64_t queue_memory_bytes; /* waiting messages above it leave memory (core/queue/pager.h) */
-    struct log *log; /* opened, not replayed; NULL: nothing is kept. The node's from then on */
-    struct str name; /* rabbit@host */
+    struct log *log;   /* opened, not replayed; NULL: nothing is kept. The node's from then on */
+    struct log *spill; /* likewise, empty; NULL: what is not kept stays in memory */
+    struct str name;   /* rabbit@host */
     struct str cluster_name;
 };
 
@@ -47,8 +49,9 @@ struct node {
     struct broker_shard *brokers[SHARDS_MAX];
     struct reclaim *reclaim;
     struct catalog *catalog;
-    struct log *log; /* NULL: nothing is kept */
-    bool is_new;     /* nothing was ever declared */
+    struct log *log;   /* NULL: nothing is kept */
+    struct log *spill; /* core/queue/spill.h; or NULL */
+    bool is_new;       /* nothing was ever declared */
     struct listener *listeners[8];
     uint32_t listener_count;
     uint64_t token_secret;                     /* makes direct reply-to addresses hard to guess */
@@ -59,6 +62,8 @@ struct node {
     _Atomic uint64_t last_transaction;
     _Atomic bool has_failed; /* the log: nothing is promised any more */
     _Atomic bool wants_checkpoint;
+    _Atomic bool wants_spill_sweep;
+    _Atomic(struct spill_sweep *) spill_sweep;   /* under way between the shards */
     _Atomic(struct checkpoint_run *) checkpoint; /* under way between the shards */
     _Atomic uint64_t next_connection;
     _Atomic uint64_t open_connections;
@@ -118,6 +123,7 @@ struct broker_shard {
     struct shard *shard;
     struct node *node;
     struct stage stage;
+    struct stage spill;
     struct durable_waits waits;
     struct timer settle_timer;
     bool settles_due;
@@ -158,6 +164,8 @@ MUST_CHECK int node_start(struct node *node);
 /* Close every connection in good order and end the threads; write what is left to the log. Returns the
  * log's failure, or 0. */
 int node_stop(struct node *node);
+/* The node can not keep its promises any more: nothing is confirmed from now on, and it stops. Any thread. */
+void node_fail(struct node *node, int error);
 void node_free(struct node *node);
 
 /* From now on changes of the catalog are logged. */

@@ -19,6 +19,15 @@ static uint32_t image_length(const struct message *message)
     return message->flags & MESSAGE_SHARED ? message->shared->place.length : message->length;
 }
 
+uint32_t record_span(const struct message *message, uint64_t body)
+{
+    if (message->flags & MESSAGE_OUT)
+        return message->offset;
+    if (!(message->flags & MESSAGE_CHAINED))
+        return 0;
+    return (uint32_t)(record_id_part(body) - record_id_part(message->shared->logged_chunks[0]));
+}
+
 uint32_t record_body_size(const struct message *message)
 {
     return RECORD_BODY_FIXED + 8 * chunk_count(message) + image_length(message);

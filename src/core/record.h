@@ -114,6 +114,9 @@ static inline struct record_command record_command_read(struct cursor *in)
     return command;
 }
 
+/* How many parts before that of its body, record `body`, the first chunk of a chained message lies; of others
+ * 0. What is MESSAGE_OUT knows it by itself. */
+uint32_t record_span(const struct message *message, uint64_t body);
 /* Octets of the body of `message`. */
 uint32_t record_body_size(const struct message *message);
 /* The chunks of a chained one are logged already: message->shared has their identities. */

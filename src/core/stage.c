@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "core/queue/page.h"
 
 /* Settles that wait for company are handed over when they have come to this. */
 #define SUBMIT_BYTES (64U * 1024U)
@@ -156,6 +157,36 @@ uint64_t stage_page(struct stage *stage, uint64_t incarnation, uint64_t first,
     record_page_write(&w, incarnation, first, entries, count);
     (void)end_record(stage, &w);
     return id;
+}
+
+/* A chained body gets chunks of its own: those it may have in the log belong to another queue's. */
+static void spill_chunks(struct stage *stage, struct message *message)
+{
+    if (!(message->flags & MESSAGE_CHAINED))
+        return;
+    message->shared->logged_chunks = NULL;
+    log_chunks(stage, message->shared);
+}
+
+uint64_t stage_spill(struct stage *stage, struct message *message, uint32_t *span)
+{
+    bool is_shared = (message->flags & MESSAGE_SHARED) != 0;
+    uint64_t *chunks = is_shared ? message->shared->logged_chunks : NULL;
+    uint32_t count = is_shared ? message->shared->logged_chunk_count : 0;
+    uint64_t id;
+    struct writer w;
+
+    spill_chunks(stage, message);
+    w = record(stage, RECORD_BODY, record_body_size(message), &id);
+    record_body_write(&w, message);
+    (void)end_record(stage, &w);
+    *span = record_span(message, id);
+    if (is_shared && message->shared->logged_chunks != chunks) {
+        mem_free(message->shared->logged_chunks);
+        message->shared->logged_chunks = chunks;
+        message->shared->logged_chunk_count = count;
+    }
+    return id | SPILLED;
 }
 
 static lsn_t end_of_transactions(struct stage *stage, enum record_kind kind, uint64_t transaction)

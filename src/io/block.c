@@ -7,8 +7,8 @@
 #include "io/shard.h"
 
 /* Recycled blocks kept per shard; what is beyond goes back to the heap. Fresh pages cost as much
- * as the network path (physical-limits 8.10), so a busy shard keeps 64 MiB at hand. */
-#define FREE_RECEIVE_MAX 64
+ * as the network path (physical-limits 8.10), so a busy shard keeps 16 MiB at hand. */
+#define FREE_RECEIVE_MAX 16
 
 static struct block *block_init(struct shard *shard, struct block *block, uint32_t capacity)
 {

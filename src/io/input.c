@@ -12,7 +12,7 @@
 #define OWN_BLOCK_READ_BYTES (64U * 1024U)
 /* At most this many megabytes in blocks that single connections keep; beyond it partial frames are
  * copied instead. */
-#define OWNED_BLOCKS_MAX 128U
+#define OWNED_BLOCKS_MAX 16U
 /* A block that nobody points into any more is filled from its beginning again, where it is most likely
  * still in the cache; no gain could be measured on a noisy machine, but the walk through a fresh megabyte
  * is saved. The partial message that moves along is at most this. */

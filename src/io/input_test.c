@@ -252,7 +252,7 @@ static void a_busy_client_keeps_its_block(void **state)
     shards_close(set);
 }
 
-/* Beyond 128 owned megabytes partial frames are copied instead. */
+/* Beyond 16 owned megabytes partial frames are copied instead. */
 static void owned_blocks_are_bounded(void **state)
 {
     struct shard_set *set = shards_open(1);
@@ -260,7 +260,7 @@ static void owned_blocks_are_bounded(void **state)
     struct client client;
 
     client_open(&client, shard);
-    shard->receive_owned = 128;
+    shard->receive_owned = 16;
     peer_write_frame(&client, 100000);
     peer_flush(&client, 90000);
     assert_int_equal(client_turn(&client, shard), 90000);

@@ -59,7 +59,7 @@ static const char usage[] =
     "                      the memory such as 0.4 (the default)\n"
     "  --queue-memory X    memory of waiting messages, 1MiB or more; what is beyond it waits on "
     "the\n"
-    "                      disk (default: 64MiB)\n"
+    "                      disk (default: 40MiB)\n"
     "  --log-segment-size X  size of a file of the log, 1MiB to 1GiB (default: 64MiB)\n"
     "  --recover           start although the data directory is damaged: keep everything "
     "readable,\n"
@@ -228,7 +228,7 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
     *out = (struct options){.data_dir = "data",
                             .port = 5672,
                             .segment_bytes = 64ULL << 20,
-                            .queue_memory_bytes = 64ULL << 20,
+                            .queue_memory_bytes = 40ULL << 20,
                             .log_level = LOG_INFO};
     result = take_environment(out);
     while (result == OPTIONS_RUN && (key = getopt_long(argc, argv, "", long_options, NULL)) != -1)

@@ -6,15 +6,20 @@
 #include "base/err.h"
 #include "storage/disk_faulty.h"
 #include "storage/disk_lossy.h"
+#include "storage/disk_unsynced.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
 /* Log written between checkpoints: a start replays at most about twice as much. */
-#define CHECKPOINT_BYTES (256ULL * 1024 * 1024)
+#define CHECKPOINT_BYTES (128ULL * 1024 * 1024)
+
+/* Of what need not survive: removed at each start. */
+#define SPILL_DIRECTORY "transient"
 
 void store_complain(const struct options *options, const struct log_error *error, int code)
 {
@@ -83,7 +88,17 @@ static int open_disk(const struct options *options, struct disk **disk)
     return rc;
 }
 
-int store_open(const struct options *options, uint16_t streams, struct log **out)
+static int nothing(void *context, uint64_t id, const struct record_header *header,
+                   const uint8_t *payload)
+{
+    (void)context;
+    (void)id;
+    (void)header;
+    (void)payload;
+    return 0;
+}
+
+static struct log_settings settings_of(const struct options *options, uint16_t streams)
 {
     struct log_settings settings = {
         .segment_bytes = options->segment_bytes,
@@ -92,15 +107,60 @@ int store_open(const struct options *options, uint16_t streams, struct log **out
         .is_threaded = true,
         .recovers = options->recovers,
     };
+
+    BUG_ON(getrandom(&settings.seed, sizeof settings.seed, 0) != sizeof settings.seed, "getrandom");
+    return settings;
+}
+
+static int spill_disk(const struct options *options, struct disk **disk)
+{
+    char path[PATH_MAX];
+    int rc = 0;
+
+    if (snprintf(path, sizeof path, "%s/%s", options->data_dir, SPILL_DIRECTORY) >=
+        (int)sizeof path)
+        return -ENAMETOOLONG;
+    rc = make_directory(path);
+    if (rc == 0)
+        rc = disk_open_directory(path, disk);
+    return rc == 0 ? disk_unsynced_new(*disk, disk) : rc;
+}
+
+/* What an earlier process has left there is nobody's: the lock of the data directory is ours. */
+static int open_spill(const struct options *options, uint16_t streams, struct log **out)
+{
+    struct log_settings settings = settings_of(options, streams);
+    struct log_error error = {0};
+    struct disk *disk = NULL;
+    int rc = spill_disk(options, &disk);
+
+    if (rc == 0)
+        rc = log_open(disk, &settings, out, &error);
+    if (rc == 0)
+        rc = log_replay(*out, nothing, NULL, &error);
+    if (rc != 0)
+        fprintf(stderr, "tokkimq: cannot set up '%s/%s': %s\n", options->data_dir, SPILL_DIRECTORY,
+                error.reason[0] ? error.reason : err_text(rc));
+    return rc;
+}
+
+int store_open(const struct options *options, uint16_t streams, struct log **out,
+               struct log **spill)
+{
+    struct log_settings settings = settings_of(options, streams);
     struct log_error error = {0};
     struct disk *disk = NULL;
     int rc = open_disk(options, &disk);
 
     if (rc != 0)
         return rc;
-    BUG_ON(getrandom(&settings.seed, sizeof settings.seed, 0) != sizeof settings.seed, "getrandom");
     rc = log_open(disk, &settings, out, &error);
-    if (rc != 0)
+    if (rc != 0) {
         store_complain(options, &error, rc);
+        return rc;
+    }
+    rc = open_spill(options, streams, spill);
+    if (rc != 0)
+        log_free(*out);
     return rc;
 }

@@ -4,12 +4,14 @@
 #include "base/mem.h"
 #include "broker/alarm.h"
 #include "broker/node.h"
+#include "broker/spill.h"
 #include "broker/recover.h"
 #include "main/options.h"
 #include "main/store.h"
 #include "proto/amqp091/conn.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +117,11 @@ static int load(struct node *node, const struct options *options)
         log_set_events(node->log, &events);
         rc = log_start(node->log, &error);
     }
+    if (rc == 0) {
+        spill_log_events(node, &events);
+        log_set_events(node->spill, &events);
+        rc = log_start(node->spill, &error);
+    }
     if (rc != 0) {
         store_complain(options, &error, rc);
         return rc;
@@ -170,6 +177,8 @@ int main(int argc, char **argv)
     case OPTIONS_WRONG:
         return 2;
     }
+    /* Receive blocks go back to the system when a burst is over; glibc would raise the limit by itself. */
+    (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     log_set_level(options.log_level);
     if (options.log_file && (rc = log_open_file(options.log_file)) != 0) {
         fprintf(stderr, "tokkimq: cannot open the log '%s': %s\n", options.log_file, err_text(rc));
@@ -179,7 +188,7 @@ int main(int argc, char **argv)
     block_signals(&waited);
     fill_name(&options, name, sizeof name);
     settings = settings_from(&options, str_from_c(name));
-    if (store_open(&options, settings.shards, &settings.log) != 0)
+    if (store_open(&options, settings.shards, &settings.log, &settings.spill) != 0)
         return EXIT_FAILURE;
     rc = node_new(&settings, &node);
     if (rc != 0)

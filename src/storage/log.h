@@ -16,7 +16,7 @@ struct log_fetch;
  * stream's records become durable in their order, so it is compared with that stream's log_durable. */
 typedef uint64_t lsn_t;
 
-/* Octets of records in a part; less where segments are small. */
+/* The most octets of records in a part; less where segments are small. */
 #define LOG_PART_BYTES (1024U * 1024U)
 /* The smallest segment, for tests; a record fits one. */
 #define LOG_SEGMENT_MIN (64U * 1024U)
@@ -68,7 +68,7 @@ struct log_stream {
     _Atomic uint64_t begun_before;
     _Atomic(struct log_part *) returned;
     CACHE_ALIGNED _Atomic uint64_t durable;
-    _Atomic uint64_t octets_under_way;                 /* submitted, not durable yet */
+    _Atomic uint64_t octets_under_way;                 /* buffers submitted, not durable yet */
     CACHE_ALIGNED _Atomic(struct log_fetch *) fetched; /* answered, newest first */
 };
 
@@ -96,7 +96,7 @@ static inline lsn_t log_durable(const struct log_stream *stream)
     return atomic_load_explicit(&stream->durable, memory_order_seq_cst);
 }
 
-/* Octets of this stream that wait for the disk. */
+/* Octets of buffers of this stream that wait for the disk. */
 static inline uint64_t log_under_way(const struct log_stream *stream)
 {
     return atomic_load_explicit(&stream->octets_under_way, memory_order_relaxed);

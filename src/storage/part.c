@@ -6,8 +6,11 @@
 
 #include <string.h>
 
-/* Parts that a stream keeps for reuse; a burst's rest goes back to the heap. */
-#define SPARE_PARTS_MAX 16U
+/* Room of an ordinary part. A turn that stages more fills several: with parts of the largest size a shard
+ * that stages little in many turns would have megabytes under way for kilobytes. */
+#define PART_ROOM (256U * 1024U)
+/* Ordinary parts that a stream keeps for reuse; a burst's rest goes back to the heap. */
+#define SPARE_PARTS_MAX 32U
 
 struct log_part *part_new(uint32_t capacity)
 {
@@ -17,6 +20,7 @@ struct log_part *part_new(uint32_t capacity)
     part->stream = NULL;
     part->number = 0;
     part->used = 0;
+    part->capacity = capacity;
     return part;
 }
 
@@ -65,7 +69,8 @@ static void take_returned(struct log_stream *stream)
 
     while (part) {
         struct log_part *next = part->next;
-        if (stream->spare_count < SPARE_PARTS_MAX) {
+        if (stream->spare_count < SPARE_PARTS_MAX &&
+            part->capacity == MIN(PART_ROOM, stream->log->part_bytes)) {
             part->next = stream->spare;
             stream->spare = part;
             stream->spare_count++;
@@ -76,9 +81,8 @@ static void take_returned(struct log_stream *stream)
     }
 }
 
-static COLD struct log_part *open_part(struct log_stream *stream)
+static struct log_part *take_spare_part(struct log_stream *stream)
 {
-    struct log *log = stream->log;
     struct log_part *part;
 
     if (!stream->spare)
@@ -87,9 +91,19 @@ static COLD struct log_part *open_part(struct log_stream *stream)
     if (part) {
         stream->spare = part->next;
         stream->spare_count--;
-    } else {
-        part = part_new(log->part_bytes);
     }
+    return part;
+}
+
+/* For a record of `need` octets, with its header. */
+static COLD struct log_part *open_part(struct log_stream *stream, uint32_t need)
+{
+    struct log *log = stream->log;
+    uint32_t room = MIN(PART_ROOM, log->part_bytes);
+    struct log_part *part = need <= room ? take_spare_part(stream) : NULL;
+
+    if (!part)
+        part = part_new(MAX(room, need));
     part->next = NULL;
     part->stream = stream;
     part->used = 0;
@@ -114,12 +128,12 @@ HOT uint8_t *log_append(struct log_stream *stream, uint8_t kind, uint8_t version
     uint8_t *at;
 
     BUG_ON(octets > log_record_max(stream->log), "record of %u octets", octets);
-    if (part && part->used + whole > stream->log->part_bytes) {
+    if (part && part->used + whole > part->capacity) {
         log_submit(stream);
         part = NULL;
     }
     if (!part)
-        part = open_part(stream);
+        part = open_part(stream, whole);
     at = part->data + part->used;
     *id = record_id(part->number, part->used);
     record_header_write(&header, at);
@@ -133,7 +147,7 @@ HOT uint8_t *log_append(struct log_stream *stream, uint8_t kind, uint8_t version
 uint64_t log_next_id(struct log_stream *stream)
 {
     if (!stream->open)
-        open_part(stream);
+        open_part(stream, 0);
     return record_id(stream->open->number, stream->open->used);
 }
 
@@ -162,7 +176,7 @@ void log_submit(struct log_stream *stream)
     if (!part || part->used == 0)
         return;
     stream->open = NULL;
-    atomic_fetch_add_explicit(&stream->octets_under_way, part->used, memory_order_relaxed);
+    atomic_fetch_add_explicit(&stream->octets_under_way, part->capacity, memory_order_relaxed);
     head = atomic_load_explicit(&log->submitted, memory_order_relaxed);
     do {
         part->next = head;

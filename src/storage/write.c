@@ -156,7 +156,7 @@ static void release(struct log *log, const struct batch *batch)
         if (!log->first)
             log->last = NULL;
         told |= 1ULL << stream->id;
-        atomic_fetch_sub_explicit(&stream->octets_under_way, part->used, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&stream->octets_under_way, part->capacity, memory_order_relaxed);
         atomic_store_explicit(&stream->durable, part->number, memory_order_seq_cst);
         part_return(part);
     }

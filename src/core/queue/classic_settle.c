@@ -45,13 +45,14 @@ static bool next_run(const struct entry_bits *bits, uint32_t *from, uint32_t *en
     return *from < ENTRIES_PER_CHUNK;
 }
 
-/* Take `gone` out of a page, whose entries are all kept. It may be given back. */
+/* Take `gone` out of a page. It may be given back. */
 static void take_from_page(struct queue *queue, struct entry_page *page, uint64_t number,
                            const struct entry_bits *gone, struct gone_run *run)
 {
     uint64_t ready_bytes = page_ready_bytes(page);
+    struct entry_bits kept = bits_and(gone, &page->kept);
 
-    for (uint32_t i = 0, end; next_run(gone, &i, &end); i = end)
+    for (uint32_t i = 0, end; next_run(&kept, &i, &end); i = end)
         note_gone_run(queue, run, number * ENTRIES_PER_CHUNK + i, end - i);
     queue->host->messages -= bits_count(gone);
     page_take(page, gone);

@@ -43,6 +43,7 @@ struct consumer_slot {
 struct queue_host {
     struct shard *shard;
     struct stage *stage;
+    struct stage *spill; /* for what need not survive a restart; NULL: it stays in memory */
     const struct queue_host_events *events;
     struct queue_table *table;
     struct entry_store store;

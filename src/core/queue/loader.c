@@ -19,6 +19,7 @@ struct queue_load {
     struct queue_ref ref;
     uint64_t number; /* of the chunk */
     enum load_kind kind;
+    bool is_spilled;                  /* the records are the spill's */
     uint8_t index[ENTRIES_PER_CHUNK]; /* of each record in the chunk; LOAD_CHAIN: [0] */
     struct message message;           /* LOAD_CHAIN: waits for its chunks */
     struct log_fetched records[];
@@ -26,29 +27,35 @@ struct queue_load {
 
 /* ---- asking ---- */
 
+static const struct stage *home_of(const struct queue_host *host, bool is_spilled)
+{
+    return is_spilled ? host->spill : host->stage;
+}
+
 static struct queue_load *new_load(struct queue *queue, uint64_t number, enum load_kind kind,
-                                   uint32_t capacity)
+                                   bool is_spilled, uint32_t capacity)
 {
     struct queue_load *load = mem_alloc(sizeof *load + capacity * sizeof load->records[0]);
 
-    load->fetch = (struct log_fetch){.stream = queue->host->stage->stream};
+    load->fetch = (struct log_fetch){.stream = home_of(queue->host, is_spilled)->stream};
     load->fetch.records = load->records;
     load->ref = queue->ref;
     load->number = number;
     load->kind = kind;
+    load->is_spilled = is_spilled;
     return load;
 }
 
 static void add_record(struct queue_load *load, uint64_t id, uint32_t index)
 {
     load->index[load->kind == LOAD_CHAIN ? 0 : load->fetch.count] = (uint8_t)index;
-    load->records[load->fetch.count++] = (struct log_fetched){.id = id};
+    load->records[load->fetch.count++] = (struct log_fetched){.id = id & ~SPILLED};
 }
 
 static void submit(struct queue *queue, struct queue_load *load)
 {
     queue->host->loads++;
-    log_fetch_submit(queue->host->stage->stream->log, &load->fetch);
+    log_fetch_submit(load->fetch.stream->log, &load->fetch);
 }
 
 static void load_page(struct queue *queue, struct entry_page *page, uint64_t number)
@@ -58,7 +65,7 @@ static void load_page(struct queue *queue, struct entry_page *page, uint64_t num
     if (page->is_loading)
         return;
     page->is_loading = true;
-    load = new_load(queue, number, LOAD_PAGE, 1);
+    load = new_load(queue, number, LOAD_PAGE, (page->id & SPILLED) != 0, 1);
     add_record(load, page->id, 0);
     submit(queue, load);
 }
@@ -80,34 +87,48 @@ static void used_range(const struct queue *queue, const struct entry_chunk *chun
     *to = (uint32_t)MIN(queue->entries.tail - base, (uint64_t)ENTRIES_PER_CHUNK);
 }
 
-/* Ask for bodies of the chunk worth `budget`, one at least. Returns what they are worth. */
-static uint64_t load_bodies(struct queue *queue, struct entry_chunk *chunk, uint64_t budget)
+/* Requests that are being filled, one for each home. */
+struct asking {
+    struct queue_load *loads[2];
+    uint64_t bytes[2];
+};
+
+static void ask_for_body(struct queue *queue, struct entry_chunk *chunk, uint32_t i,
+                         struct asking *asking)
 {
-    struct queue_load *load = NULL;
+    int home = (chunk->bodies[i] & SPILLED) != 0;
+    struct queue_load **load = &asking->loads[home];
+
+    if (*load && asking->bytes[home] >= LOAD_BYTES) {
+        submit(queue, *load);
+        *load = NULL;
+    }
+    if (!*load) {
+        *load = new_load(queue, chunk->number, LOAD_BODIES, home, ENTRIES_PER_CHUNK);
+        asking->bytes[home] = 0;
+    }
+    add_record(*load, chunk->bodies[i], i);
+    bits_set(&chunk->expected, i);
+    asking->bytes[home] += queue_out_bytes(&chunk->messages[i]);
+}
+
+/* Ask for bodies of the chunk worth `budget`, one at least. */
+static void load_bodies(struct queue *queue, struct entry_chunk *chunk, uint64_t budget)
+{
+    struct asking asking = {0};
     uint64_t asked = 0;
-    uint64_t in_load = 0;
     uint32_t i;
     uint32_t to;
 
     for (used_range(queue, chunk, &i, &to); i < to && asked < budget; i++) {
         if (!is_wanted(chunk, i))
             continue;
-        if (load && in_load >= LOAD_BYTES) {
-            submit(queue, load);
-            load = NULL;
-        }
-        if (!load) {
-            load = new_load(queue, chunk->number, LOAD_BODIES, ENTRIES_PER_CHUNK);
-            in_load = 0;
-        }
-        add_record(load, chunk->bodies[i], i);
-        bits_set(&chunk->expected, i);
-        in_load += queue_out_bytes(&chunk->messages[i]);
+        ask_for_body(queue, chunk, i, &asking);
         asked += queue_out_bytes(&chunk->messages[i]);
     }
-    if (load)
-        submit(queue, load);
-    return asked;
+    for (int home = 0; home < 2; home++)
+        if (asking.loads[home])
+            submit(queue, asking.loads[home]);
 }
 
 /* Ask for what chunk `number` lacks. Returns what it takes of the window. */
@@ -124,7 +145,7 @@ static uint64_t load_chunk(struct queue *queue, uint64_t number, uint64_t budget
     chunk = *entries_slot(&queue->entries, position);
     if (!chunk || chunk->out == 0)
         return 0;
-    (void)load_bodies(queue, chunk, budget);
+    load_bodies(queue, chunk, budget);
     return chunk->out_bytes;
 }
 
@@ -184,6 +205,12 @@ void queue_read_ahead(struct queue *queue)
 
 /* ---- answers ---- */
 
+/* As entries and pages have it. */
+static uint64_t full_id(const struct queue_load *load, uint64_t id)
+{
+    return load->is_spilled ? id | SPILLED : id;
+}
+
 static void free_load(struct queue_host *host, struct queue_load *load)
 {
     if (load->kind == LOAD_CHAIN)
@@ -212,13 +239,15 @@ static void install_page(struct queue *queue, const struct queue_load *load,
          i = bits_next(&page.live, i + 1)) {
         struct message *message = &chunk->messages[i];
         *message = (struct message){
-            .flags = MESSAGE_OUT | MESSAGE_PERSISTENT,
+            .flags = MESSAGE_OUT,
             .length = entries[i].image_len,
             .offset = entries[i].span,
             .body_bytes = entries[i].body_bytes,
             .state = bits_has(&page.unacked, i) ? MESSAGE_UNACKED : MESSAGE_READY,
             .expires_ms = stage_mono_ms(queue->host->stage, entries[i].expires_ms),
         };
+        if (bits_has(&page.kept, i))
+            message->flags |= MESSAGE_PERSISTENT;
         if (bits_has(&page.redelivered, i))
             message->flags |= MESSAGE_REDELIVERED;
         if (message->state == MESSAGE_READY)
@@ -239,7 +268,7 @@ static void page_arrived(struct queue *queue, const struct queue_load *load)
     struct entry_page *page = entries_page(&queue->entries, base);
     int rc = record->rc;
 
-    if (!page || !page->is_loading || page->id != record->id)
+    if (!page || !page->is_loading || page->id != full_id(load, record->id))
         return;
     page->is_loading = false;
     if (rc == 0 && record->header.kind != RECORD_PAGE)
@@ -253,7 +282,7 @@ static void page_arrived(struct queue *queue, const struct queue_load *load)
     }
     install_page(queue, load, entries);
     if (load->number < queue->ahead_to)
-        (void)load_bodies(queue, entries_chunk(&queue->entries, base), LOAD_AHEAD_BYTES);
+        load_bodies(queue, entries_chunk(&queue->entries, base), LOAD_AHEAD_BYTES);
 }
 
 /* The entry that record `i` of the load is for, when it still wants it. */
@@ -269,7 +298,9 @@ static struct message *entry_for(struct queue *queue, const struct queue_load *l
     message = &chunk->messages[index];
     if (message->state == MESSAGE_GONE || !(message->flags & MESSAGE_OUT))
         return NULL;
-    return load->kind == LOAD_CHAIN || chunk->bodies[index] == load->records[i].id ? message : NULL;
+    return load->kind == LOAD_CHAIN || chunk->bodies[index] == full_id(load, load->records[i].id)
+               ? message
+               : NULL;
 }
 
 /* The bytes are there: `with` has them, `entry` what the queue knows. */
@@ -278,7 +309,7 @@ static void fill_entry(struct queue *queue, const struct queue_load *load, uint3
 {
     struct entry_chunk *chunk = *entries_slot(&queue->entries, load->number * ENTRIES_PER_CHUNK);
     uint64_t bytes = queue_out_bytes(entry);
-    uint8_t redelivered = entry->flags & MESSAGE_REDELIVERED;
+    uint8_t known = entry->flags & (MESSAGE_PERSISTENT | MESSAGE_REDELIVERED);
 
     chunk->out--;
     chunk->out_bytes -= MIN(chunk->out_bytes, bytes);
@@ -288,7 +319,7 @@ static void fill_entry(struct queue *queue, const struct queue_load *load, uint3
     entry->length = with->length;
     entry->names_len = with->names_len;
     entry->spare = 0;
-    entry->flags = (uint8_t)(with->flags | redelivered);
+    entry->flags = (uint8_t)(with->flags | known);
 }
 
 static struct message message_of(const struct record_body *body, struct block *block)
@@ -297,7 +328,7 @@ static struct message message_of(const struct record_body *body, struct block *b
         .offset = block->used,
         .length = body->image_len,
         .names_len = body->names_len,
-        .flags = (uint8_t)(body->flags | MESSAGE_PERSISTENT),
+        .flags = body->flags,
         .body_bytes = (uint32_t)MIN(body->body_bytes, (uint64_t)UINT32_MAX),
     };
     message.block = block;
@@ -311,7 +342,8 @@ static struct message message_of(const struct record_body *body, struct block *b
 static void ask_for_chain(struct queue *queue, const struct queue_load *load, uint32_t index,
                           const struct record_body *body, struct block *block)
 {
-    struct queue_load *chain = new_load(queue, load->number, LOAD_CHAIN, body->chunk_count);
+    struct queue_load *chain =
+        new_load(queue, load->number, LOAD_CHAIN, load->is_spilled, body->chunk_count);
     struct message_shared *shared;
 
     chain->message = message_of(body, block);
@@ -432,28 +464,32 @@ static void arrived(struct queue_host *host, struct queue_load *load)
         host->events->loaded(queue);
 }
 
-void queue_host_fetched(struct queue_host *host)
+/* The answers of one home. `is_over`: the log has ended, nobody wants them any more. */
+static void take_answers(struct queue_host *host, const struct stage *home, bool is_over)
 {
-    struct log_fetch *fetch = host->loads > 0 ? log_fetch_take(host->stage->stream) : NULL;
+    struct log_fetch *fetch = home && home->stream ? log_fetch_take(home->stream) : NULL;
 
     while (fetch) {
         struct queue_load *load = CONTAINER_OF(fetch, struct queue_load, fetch);
         fetch = fetch->next;
         host->loads--;
-        arrived(host, load);
+        if (!is_over)
+            arrived(host, load);
         free_load(host, load);
     }
 }
 
+void queue_host_fetched(struct queue_host *host)
+{
+    if (LIKELY(host->loads == 0))
+        return;
+    take_answers(host, host->stage, false);
+    take_answers(host, host->spill, false);
+}
+
 void queue_host_drop_loads(struct queue_host *host)
 {
-    struct log_fetch *fetch = host->loads > 0 ? log_fetch_take(host->stage->stream) : NULL;
-
-    while (fetch) {
-        struct queue_load *load = CONTAINER_OF(fetch, struct queue_load, fetch);
-        fetch = fetch->next;
-        host->loads--;
-        free_load(host, load);
-    }
+    take_answers(host, host->stage, true);
+    take_answers(host, host->spill, true);
     BUG_ON(host->loads > 0, "%u requests to the log without an answer", host->loads);
 }

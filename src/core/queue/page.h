@@ -17,21 +17,32 @@ struct entry_bits {
     uint64_t word[ENTRIES_PER_CHUNK / 64];
 };
 
-/* What is known of a chunk without reading it. 112 octets per 128 messages: 20 million waiting messages
- * take 18 MB. What never changes (identities, expiry, sizes) stands in the page; what does, here: messages
+/* Identities of records in the spill, the log of what need not survive a restart, have this bit; it is no part
+ * of a number of the spill's. */
+#define SPILLED (1ULL << 63)
+
+/* Parts of a log, both ends included; first > last: none. */
+struct part_span {
+    uint64_t first;
+    uint64_t last;
+};
+
+/* What is known of a chunk without reading it. 144 octets per 128 messages: 20 million waiting messages
+ * take 22 MB. What never changes (identities, expiry, sizes) stands in the page; what does, here: messages
  * are settled, requeued and purged without reading anything.
  *
  * An entry is gone (not live), or unacked, or else ready.
  * Owner: the queue's entries. Thread: its shard. */
 struct entry_page {
-    uint64_t id; /* the record in the log */
+    uint64_t id; /* the record, SPILLED when no entry is kept */
     struct entry_bits live;
+    struct entry_bits kept; /* in the log: survive a restart */
     struct entry_bits unacked;
     struct entry_bits redelivered;
-    uint64_t body_bytes; /* of the live entries; divided evenly among them */
-    uint64_t expires_ms; /* shard clock: none of them expires before; 0: none ever does */
-    uint64_t first_part; /* of the log, that holds a body of its entries ... */
-    uint64_t last_part;  /* ... and the last one */
+    uint64_t body_bytes;         /* of the live entries; divided evenly among them */
+    uint64_t expires_ms;         /* shard clock: none of them expires before; 0: none ever does */
+    struct part_span kept_in;    /* where the bodies of its entries are, in the log ... */
+    struct part_span spilled_in; /* ... and in the spill */
     bool is_loading;
 };
 

@@ -6,9 +6,9 @@
 #include "core/queue/loader.h"
 
 /* Chunks looked at in one turn. */
-#define SCAN_MAX 256U
+#define SCAN_MAX 1024U
 /* Turns until the next look, when nothing could leave. */
-#define PAUSE_TURNS 64U
+#define PAUSE_TURNS 4U
 /* Bytes of fewer than this are left in a chunk that stays. */
 #define WORTH_BYTES 1024U
 
@@ -28,27 +28,33 @@ static bool is_live(const struct entry_chunk *chunk, uint32_t i)
     return i >= chunk->first && chunk->messages[i].state != MESSAGE_GONE;
 }
 
-/* How many parts before its body's the first chunk of a chained one lies. */
-static uint32_t span_of(const struct message *message, uint64_t body)
+/* What the log does not have, and what is not in the spill yet, goes there. */
+static bool has_copy(struct queue_host *host, struct entry_chunk *chunk, uint32_t i, uint32_t *span)
 {
-    if (!(message->flags & MESSAGE_CHAINED))
-        return 0;
-    return (uint32_t)(record_id_part(body) - record_id_part(message->shared->logged_chunks[0]));
+    if (chunk->bodies && chunk->bodies[i] != 0) {
+        *span = record_span(&chunk->messages[i], chunk->bodies[i] & ~SPILLED);
+        return true;
+    }
+    if (!host->spill)
+        return false;
+    if (!chunk->bodies)
+        (void)entries_add_bodies(chunk);
+    chunk->bodies[i] = stage_spill(host->spill, &chunk->messages[i], span);
+    return true;
 }
 
-/* Drop the bytes of entries that the log has. Returns how many octets. */
+/* Drop the bytes of entries. Returns how many octets. */
 static uint64_t drop_bytes(struct queue_host *host, struct entry_chunk *chunk)
 {
     uint32_t used = used_entries(chunk);
     uint64_t dropped = 0;
 
-    for (uint32_t i = chunk->first; chunk->bodies && i < used; i++) {
+    for (uint32_t i = chunk->first; i < used; i++) {
         struct message *message = &chunk->messages[i];
         uint32_t span;
         if (message->state == MESSAGE_GONE || (message->flags & MESSAGE_OUT) ||
-            chunk->bodies[i] == 0)
+            !has_copy(host, chunk, i, &span))
             continue;
-        span = span_of(message, chunk->bodies[i]);
         dropped += queue_out_bytes(message);
         message_unref(host->shard, &host->descriptors, message);
         message->offset = span;
@@ -65,10 +71,22 @@ static uint64_t drop_bytes(struct queue_host *host, struct entry_chunk *chunk)
 
 /* ---- pages ---- */
 
+/* The body of entry `i`, and the chunks in the `span` parts before it. */
+static void extend(struct entry_page *page, uint32_t i, uint64_t body, uint32_t span)
+{
+    uint64_t part = record_id_part(body & ~SPILLED);
+    struct part_span *in = body & SPILLED ? &page->spilled_in : &page->kept_in;
+
+    if (!(body & SPILLED))
+        bits_set(&page->kept, i);
+    in->first = MIN(in->first, part - span);
+    in->last = MAX(in->last, part);
+}
+
 static void describe(const struct queue *queue, const struct entry_chunk *chunk,
                      struct entry_page *page, struct record_page_entry *entries)
 {
-    *page = (struct entry_page){.first_part = UINT64_MAX};
+    *page = (struct entry_page){.kept_in.first = UINT64_MAX, .spilled_in.first = UINT64_MAX};
     for (uint32_t i = 0; i < ENTRIES_PER_CHUNK; i++) {
         const struct message *message = &chunk->messages[i];
         entries[i] = (struct record_page_entry){0};
@@ -85,9 +103,7 @@ static void describe(const struct queue *queue, const struct entry_chunk *chunk,
         if (message->flags & MESSAGE_REDELIVERED)
             bits_set(&page->redelivered, i);
         page->body_bytes += message->body_bytes;
-        page->first_part =
-            MIN(page->first_part, record_id_part(chunk->bodies[i]) - message->offset);
-        page->last_part = MAX(page->last_part, record_id_part(chunk->bodies[i]));
+        extend(page, i, chunk->bodies[i], message->offset);
         if (message->expires_ms != 0 &&
             (page->expires_ms == 0 || message->expires_ms < page->expires_ms))
             page->expires_ms = message->expires_ms;
@@ -103,6 +119,17 @@ static uint64_t ready_bytes(const struct entry_chunk *chunk)
     return sum;
 }
 
+static uint64_t write_page(struct queue *queue, const struct entry_page *page, uint64_t number,
+                           const struct record_page_entry *entries)
+{
+    bool is_kept = bits_count(&page->kept) > 0;
+    struct stage *stage = is_kept ? queue->host->stage : queue->host->spill;
+    uint64_t id = stage_page(stage, queue->ref.incarnation, number * ENTRIES_PER_CHUNK, entries,
+                             ENTRIES_PER_CHUNK);
+
+    return is_kept ? id : id | SPILLED;
+}
+
 static void make_page(struct queue *queue, struct entry_chunk *chunk)
 {
     struct record_page_entry entries[ENTRIES_PER_CHUNK];
@@ -110,17 +137,14 @@ static void make_page(struct queue *queue, struct entry_chunk *chunk)
     uint64_t number = chunk->number;
 
     describe(queue, chunk, &page, entries);
-    page.id = chunk->page;
-    if (page.id == 0)
-        page.id = stage_page(queue->host->stage, queue->ref.incarnation, number * ENTRIES_PER_CHUNK,
-                             entries, ENTRIES_PER_CHUNK);
+    page.id = chunk->page ? chunk->page : write_page(queue, &page, number, entries);
     queue->ready_bytes += page_ready_bytes(&page) - ready_bytes(chunk);
     entries_set_page(&queue->entries, &queue->host->store, number, &page);
 }
 
 /* ---- who leaves ---- */
 
-/* What is being filled stays; what has a transient message, too. */
+/* What is being filled stays; so does what has a transient message, when there is no spill. */
 static bool may_become_page(const struct entry_chunk *chunk)
 {
     return chunk->out == chunk->live && used_entries(chunk) == ENTRIES_PER_CHUNK;
@@ -132,7 +156,8 @@ static uint64_t page_out(struct queue_host *host, struct entry_chunk *chunk)
     struct queue *queue = queue_of(chunk);
     uint64_t freed;
 
-    if (!chunk->bodies || queue->state != QUEUE_LIVE || queue_is_ahead(queue, chunk->number))
+    if ((!chunk->bodies && !host->spill) || queue->state != QUEUE_LIVE ||
+        queue_is_ahead(queue, chunk->number))
         return 0;
     freed = drop_bytes(host, chunk);
     if (!may_become_page(chunk))

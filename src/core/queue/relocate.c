@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Receive blocks (1 MiB each) that waiting messages of one shard may keep. */
-#define RECEIVE_BUDGET 32U
+#define RECEIVE_BUDGET 16U
 /* One copy batch of one queue. */
 #define BATCH_BYTES (256U * 1024U)
 #define BATCH_ENTRIES 4096U

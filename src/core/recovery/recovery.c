@@ -353,8 +353,10 @@ static struct recovered_page page_state(struct cursor *in)
     page.page.redelivered.word[1] = cursor_u64(in);
     page.page.body_bytes = cursor_u64(in);
     page.page.expires_ms = cursor_u64(in);
-    page.page.first_part = cursor_u64(in);
-    page.page.last_part = cursor_u64(in);
+    page.page.kept_in.first = cursor_u64(in);
+    page.page.kept_in.last = cursor_u64(in);
+    page.page.kept = page.page.live;
+    page.page.spilled_in.first = UINT64_MAX;
     return page;
 }
 

@@ -29,6 +29,11 @@ static void forget_page(struct entry_chunk *chunk)
         chunk->page = 0;
 }
 
+static bool is_in_log(uint64_t body)
+{
+    return body != 0 && !(body & SPILLED);
+}
+
 static void choose(const struct queue *queue, uint64_t from, struct state_part *part)
 {
     const struct entries *entries = &queue->entries;
@@ -39,10 +44,13 @@ static void choose(const struct queue *queue, uint64_t from, struct state_part *
     while (p < entries->tail && part->entries < ENTRIES_PER_RECORD &&
            part->pages < PAGES_PER_RECORD) {
         uint64_t base = p - p % ENTRIES_PER_CHUNK;
-        if (entries_page(entries, p)) {
-            part->page_at[part->pages++] = base;
+        const struct entry_page *page = entries_page(entries, p);
+        if (page) {
+            struct entry_bits kept = bits_and(&page->live, &page->kept);
+            if (bits_count(&kept) > 0)
+                part->page_at[part->pages++] = base;
             p = base + ENTRIES_PER_CHUNK - 1;
-        } else if (entries_body(entries, p) != 0) {
+        } else if (is_in_log(entries_body(entries, p))) {
             part->entry_at[part->entries++] = p;
             forget_page(entries_chunk(entries, p));
         }
@@ -70,16 +78,6 @@ static struct writer begin_state(struct log_gather *gather, const struct queue *
     return w;
 }
 
-/* How many parts before its body's the chunks of a chained one begin. */
-static uint32_t span_of(const struct message *message, uint64_t body)
-{
-    if (message->flags & MESSAGE_OUT)
-        return message->offset;
-    if (!(message->flags & MESSAGE_CHAINED))
-        return 0;
-    return (uint32_t)(record_id_part(body) - record_id_part(message->shared->logged_chunks[0]));
-}
-
 /* Delivered and not settled: whoever gets it after a restart gets it again. */
 static bool is_redelivered(const struct message *message)
 {
@@ -91,7 +89,7 @@ static void write_entry(struct log_gather *gather, const struct stage *stage,
 {
     const struct message *message = entries_at(&queue->entries, position);
     uint64_t body = entries_body(&queue->entries, position);
-    uint32_t span = span_of(message, body);
+    uint32_t span = record_span(message, body);
 
     writer_u64(w, position | (is_redelivered(message) ? RECORD_REDELIVERED : 0));
     writer_u64(w, stage_wall_ms(stage, message->expires_ms));
@@ -108,19 +106,20 @@ static void write_page(struct log_gather *gather, const struct stage *stage,
 {
     const struct entry_page *page = entries_page(&queue->entries, first);
     struct entry_bits redelivered = bits_or(&page->redelivered, &page->unacked);
+    struct entry_bits kept = bits_and(&page->live, &page->kept);
 
     writer_u64(w, first);
     writer_u64(w, page->id);
-    writer_u64(w, page->live.word[0]);
-    writer_u64(w, page->live.word[1]);
+    writer_u64(w, kept.word[0]);
+    writer_u64(w, kept.word[1]);
     writer_u64(w, redelivered.word[0]);
     writer_u64(w, redelivered.word[1]);
-    writer_u64(w, page->body_bytes);
+    writer_u64(w, page->body_bytes * bits_count(&kept) / bits_count(&page->live));
     writer_u64(w, stage_wall_ms(stage, page->expires_ms));
-    writer_u64(w, page->first_part);
-    writer_u64(w, page->last_part);
+    writer_u64(w, page->kept_in.first);
+    writer_u64(w, page->kept_in.last);
     log_gather_live(gather, record_id_part(page->id), record_id_part(page->id));
-    log_gather_live(gather, page->first_part, page->last_part);
+    log_gather_live(gather, page->kept_in.first, page->kept_in.last);
 }
 
 static uint64_t write_queue(struct log_gather *gather, const struct stage *stage,

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The spill is swept as the log takes its checkpoints, without states: each shard notes which parts its queues
+ * need, then the log lets go of segments without any. What is spilled after the sweep began lies behind it. */
+#include "broker/spill.h"
+
+#include "base/mem.h"
+#include "broker/mail.h"
+#include "core/queue/spill.h"
+
+/* Owner: the shard where it is. Freed when the log has taken what it gathered. */
+struct spill_sweep {
+    struct node *node;
+    struct log_checkpoint *checkpoint;
+};
+
+/* ---- events: on the log's threads ---- */
+
+static void on_answer(void *context, uint16_t stream)
+{
+    struct node *node = context;
+    shard_poke(node->shards->shards[stream]);
+}
+
+static void on_durable(void *context, uint16_t stream)
+{
+    (void)context;
+    (void)stream; /* nobody waits for it */
+}
+
+static void on_failed(void *context, int error)
+{
+    node_fail(context, error);
+}
+
+static void on_space(void *context, bool is_low)
+{
+    struct node *node = context;
+
+    if (is_low)
+        atomic_fetch_or(&node->alarms, ALARM_SPILL);
+    else
+        atomic_fetch_and(&node->alarms, ~(uint32_t)ALARM_SPILL);
+}
+
+static void on_due(void *context)
+{
+    struct node *node = context;
+
+    atomic_store(&node->wants_spill_sweep, true);
+    shard_poke(node->shards->shards[CATALOG_SHARD]);
+}
+
+void spill_log_events(struct node *node, struct log_events *events)
+{
+    *events = (struct log_events){
+        .context = node,
+        .durable = on_durable,
+        .failed = on_failed,
+        .space = on_space,
+        .checkpoint_due = on_due,
+        .fetched = on_answer,
+    };
+}
+
+/* ---- turns ---- */
+
+void spill_hand_over(struct broker_shard *here)
+{
+    if (here->spill.stream)
+        (void)stage_submit(&here->spill, true);
+}
+
+static void sweep_step(struct broker_shard *here, void *moving)
+{
+    struct spill_sweep *sweep = moving;
+    struct log_gather gather = {0};
+    uint32_t slots = atomic_load(&sweep->node->slots[here->shard->id].used);
+
+    queue_host_gather_spilled(&here->queues, slots, &gather);
+    log_checkpoint_add(sweep->checkpoint, &gather, here->shard->id, 0);
+    if (here->shard->id + 1U < here->shard->count) {
+        broker_move(here, (uint16_t)(here->shard->id + 1), sweep, sweep_step);
+        return;
+    }
+    log_checkpoint_finish(sweep->checkpoint, false);
+    atomic_store(&sweep->node->spill_sweep, NULL);
+    mem_free(sweep);
+}
+
+void spill_sweep_if_wanted(struct broker_shard *here)
+{
+    struct node *node = here->node;
+    struct spill_sweep *sweep;
+
+    if (LIKELY(!atomic_load_explicit(&node->wants_spill_sweep, memory_order_relaxed)) ||
+        here->shard->stopping)
+        return;
+    atomic_store(&node->wants_spill_sweep, false);
+    sweep = mem_alloc(sizeof *sweep);
+    *sweep = (struct spill_sweep){node, log_checkpoint_begin(node->spill)};
+    atomic_store(&node->spill_sweep, sweep);
+    sweep_step(here, sweep);
+}
+
+void spill_stop(struct node *node)
+{
+    struct spill_sweep *sweep = atomic_exchange(&node->spill_sweep, NULL);
+
+    if (!node->spill)
+        return;
+    if (sweep) /* the shards ended while it was on its way */
+        log_checkpoint_cancel(sweep->checkpoint);
+    mem_free(sweep);
+    log_stop(node->spill);
+}
