@@ -298,9 +298,9 @@ static void test_damage_of_a_checkpoint(void **state)
     take_checkpoint(&o.f, 6, o.f.ids, 5, false);
     write_batch(&o.f, 2);
     fixture_end(&o.f);
-    /* HEAD, PARTS, RECORDS, END: one block each. */
-    assert_int_equal(file_size(o.f.disk, CHECKPOINT), 4 * FORMAT_BLOCK);
-    for (uint64_t block = 0; block < 4; block++)
+    /* HEAD, PARTS, RECORDS, copies of HEAD and PARTS, END: one block each. */
+    assert_int_equal(file_size(o.f.disk, CHECKPOINT), 6 * FORMAT_BLOCK);
+    for (uint64_t block = 0; block < 6; block++)
         every_octet_of(&o, CHECKPOINT, block * FORMAT_BLOCK, block * FORMAT_BLOCK + 300, 8);
     fixture_free(&o.f);
 }

@@ -184,8 +184,13 @@ void frame_header_write(const struct frame_header *header, uint8_t *out)
     writer_u32(&w, header->index);
     writer_u32(&w, header->octets);
     writer_u32(&w, header->kind);
-    writer_u32(&w, 0);
+    writer_u32(&w, header->copy_of);
     store_u32(out + 4, frame_crc(out, header->octets));
+}
+
+bool frame_may_begin(const uint8_t *at)
+{
+    return load_u32(at) == FRAME_MAGIC;
 }
 
 int frame_header_read(const uint8_t *at, size_t left, struct frame_header *out)
@@ -198,6 +203,7 @@ int frame_header_read(const uint8_t *at, size_t left, struct frame_header *out)
     out->index = cursor_u32(&in);
     out->octets = cursor_u32(&in);
     out->kind = cursor_u32(&in);
+    out->copy_of = cursor_u32(&in);
     if (in.failed || magic != FRAME_MAGIC || left < FRAME_HEADER_BYTES ||
         out->octets > left - FRAME_HEADER_BYTES)
         return ERR_CORRUPT;

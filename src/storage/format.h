@@ -81,7 +81,8 @@ struct frame_header {
     uint64_t checkpoint;
     uint32_t index; /* from 0 */
     uint32_t octets;
-    uint32_t kind; /* enum frame_kind */
+    uint32_t kind;    /* enum frame_kind */
+    uint32_t copy_of; /* 1 + index of the frame that this is a copy of; 0: it is none */
 };
 
 /* Seed of all checksums in a segment. */
@@ -99,6 +100,8 @@ __attribute__((nonnull)) void part_header_write(const struct part_header *header
 __attribute__((nonnull)) void record_header_write(const struct record_header *header, uint8_t *out);
 __attribute__((nonnull)) void frame_header_write(const struct frame_header *header,
                                                  uint8_t *out); /* payload behind it */
+/* May a frame begin with these 4 octets? */
+bool frame_may_begin(const uint8_t *at);
 
 /* ERR_CORRUPT: no such header, another version, or a wrong checksum. */
 MUST_CHECK int segment_header_read(const uint8_t *block, struct segment_header *out);

@@ -22,6 +22,7 @@ struct log_part {
     struct log_stream *stream;
     uint64_t number;
     uint32_t used;
+    bool is_vital; /* of a checkpoint: written twice */
     uint8_t data[] __attribute__((aligned(RECORD_ALIGN)));
 };
 

@@ -17,6 +17,7 @@ struct log_part *part_new(uint32_t capacity)
     part->stream = NULL;
     part->number = 0;
     part->used = 0;
+    part->is_vital = false;
     return part;
 }
 
