@@ -37,9 +37,11 @@ struct checkpoint_run {
 
 static void write_catalog(struct log_gather *gather, struct node *node)
 {
+    gather->is_vital = true;
     state_write_catalog(gather, node->catalog,
                         log_next_id(node->brokers[CATALOG_SHARD]->stage.stream),
                         atomic_load(&node->last_transaction));
+    gather->is_vital = false;
 }
 
 /* ---- steps ---- */

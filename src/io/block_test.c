@@ -47,7 +47,7 @@ static void receive_blocks_are_recycled_last_in_first_out(void **state)
     shards_close(set);
 }
 
-/* Not more than 64 MiB wait for reuse. */
+/* Not more than 16 MiB wait for reuse. */
 static void a_burst_goes_back_to_the_heap(void **state)
 {
     enum { BURST = 70 };
@@ -60,7 +60,7 @@ static void a_burst_goes_back_to_the_heap(void **state)
     assert_int_equal(shard->blocks.receive_in_use, BURST);
     for (int i = 0; i < BURST; i++)
         block_unref(shard, blocks[i], 1);
-    assert_int_equal(shard->blocks.free_receive_count, 64);
+    assert_int_equal(shard->blocks.free_receive_count, 16);
     assert_int_equal(shards_settle(set), 0);
     shards_close(set);
 }

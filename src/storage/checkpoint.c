@@ -33,8 +33,9 @@ uint8_t *log_gather_record(struct log_gather *gather, uint8_t kind, uint8_t vers
     uint8_t *at;
 
     BUG_ON(whole > FRAME_BYTES, "record of %u octets", octets);
-    if (!part || part->used + whole > FRAME_BYTES) {
+    if (!part || part->used + whole > FRAME_BYTES || part->is_vital != gather->is_vital) {
         part = part_new(FRAME_BYTES);
+        part->is_vital = gather->is_vital;
         if (gather->last)
             gather->last->next = part;
         else
@@ -144,6 +145,7 @@ struct frame_writer {
     uint64_t at;
     uint64_t checkpoint;
     uint32_t index;
+    uint32_t copy_of; /* of the next frame, when copies are written; else 0 */
 };
 
 static uint8_t *frame_payload(struct frame_writer *to)
@@ -154,8 +156,10 @@ static uint8_t *frame_payload(struct frame_writer *to)
 static int frame_put(struct frame_writer *to, enum frame_kind kind, uint32_t octets)
 {
     uint32_t whole = format_round_up(FRAME_HEADER_BYTES + octets, FORMAT_BLOCK);
-    struct frame_header header = {to->checkpoint, to->index++, octets, kind};
+    struct frame_header header = {to->checkpoint, to->index++, octets, kind, to->copy_of};
     int rc;
+
+    to->copy_of += to->copy_of != 0;
 
     memset(frame_payload(to) + octets, 0, whole - FRAME_HEADER_BYTES - octets);
     frame_header_write(&header, to->buffer);
@@ -180,17 +184,16 @@ static int put_head(struct frame_writer *to, const struct log_checkpoint *checkp
     return frame_put(to, FRAME_HEAD, (uint32_t)writer_len(&w));
 }
 
-static int put_places(struct frame_writer *to, const struct log_checkpoint *checkpoint)
+static int put_places(struct frame_writer *to, const struct live_places *places)
 {
-    struct live_places places = live_places_collect(checkpoint);
     size_t at = 0;
     int rc = 0;
 
-    while (at < places.count && rc == 0) {
-        size_t end = MIN(places.count, at + FRAME_BYTES / PLACE_BYTES);
+    while (at < places->count && rc == 0) {
+        size_t end = MIN(places->count, at + FRAME_BYTES / PLACE_BYTES);
         struct writer w = writer_of(frame_payload(to), FRAME_BYTES);
         for (; at < end; at++) {
-            const struct live_place *place = &places.all[at];
+            const struct live_place *place = &places->all[at];
             writer_u64(&w, place->number);
             writer_u64(&w, place->segment);
             writer_u32(&w, place->offset);
@@ -198,22 +201,50 @@ static int put_places(struct frame_writer *to, const struct log_checkpoint *chec
         }
         rc = frame_put(to, FRAME_PARTS, (uint32_t)writer_len(&w));
     }
-    mem_free(places.all);
     return rc;
 }
 
-static int put_all(struct frame_writer *to, const struct log_checkpoint *checkpoint)
+static int put_records(struct frame_writer *to, const struct log_checkpoint *checkpoint,
+                       bool is_vital)
+{
+    int rc = 0;
+
+    for (const struct log_part *part = checkpoint->all.first; part && rc == 0; part = part->next) {
+        if (part->is_vital != is_vital)
+            continue;
+        memcpy(frame_payload(to), part->data, part->used);
+        rc = frame_put(to, FRAME_RECORDS, part->used);
+    }
+    return rc;
+}
+
+/* What is written twice. */
+static int put_vital(struct frame_writer *to, const struct log_checkpoint *checkpoint,
+                     const struct live_places *places)
 {
     int rc = put_head(to, checkpoint);
 
     if (rc == 0)
-        rc = put_places(to, checkpoint);
-    for (const struct log_part *part = checkpoint->all.first; part && rc == 0; part = part->next) {
-        memcpy(frame_payload(to), part->data, part->used);
-        rc = frame_put(to, FRAME_RECORDS, part->used);
-    }
+        rc = put_places(to, places);
+    return rc == 0 ? put_records(to, checkpoint, true) : rc;
+}
+
+/* Without its head, its places or the catalog the rest would be worth nothing: copies of them stand far from
+ * the originals, at the end. */
+static int put_all(struct frame_writer *to, const struct log_checkpoint *checkpoint)
+{
+    struct live_places places = live_places_collect(checkpoint);
+    int rc = put_vital(to, checkpoint, &places);
+
+    if (rc == 0)
+        rc = put_records(to, checkpoint, false);
+    to->copy_of = 1;
+    if (rc == 0)
+        rc = put_vital(to, checkpoint, &places);
+    to->copy_of = 0;
     if (rc == 0)
         rc = frame_put(to, FRAME_END, 0);
+    mem_free(places.all);
     return rc;
 }
 

@@ -273,6 +273,28 @@ static void test_damage_of_a_segment_header(void **state)
 
     make_log(&o, true);
     every_octet_of(&o, SEGMENT, 0, 80, o.f.written);
+    every_octet_of(&o, SEGMENT, SEGMENT_HEADER_COPY, SEGMENT_HEADER_COPY + 80, o.f.written);
+    fixture_free(&o.f);
+}
+
+/* One header is enough, and no more than one: both are needed to lose a segment. */
+static void test_a_segment_header_stands_twice(void **state)
+{
+    struct original o;
+    (void)state;
+
+    make_log(&o, true);
+    for (uint64_t at = 0; at < 64; at++) {
+        struct log_fixture f = damaged(&o, SEGMENT, at, DAMAGE_FLIP);
+        struct log_settings settings = fixture_settings(&f);
+        fixture_open(&f, &settings);
+        assert_found(&f, f.written);
+        assert_null(log_report_name(f.log));
+        fixture_end(&f);
+        assert_int_equal(disk_memory_corrupt(f.disk, SEGMENT, SEGMENT_HEADER_COPY + at, 1), 0);
+        assert_int_equal(fixture_try(&f, &settings), ERR_CORRUPT);
+        assert_string_equal(f.error.file, SEGMENT);
+    }
     fixture_free(&o.f);
 }
 
@@ -284,6 +306,83 @@ static void test_damage_of_the_format_file(void **state)
     make_log(&o, true);
     every_octet_of(&o, "tokkimq.format", 0, file_size(o.f.disk, "tokkimq.format"), o.f.written);
     fixture_free(&o.f);
+}
+
+/* The segments say which directory this is. */
+static void test_recover_with_a_damaged_format_file(void **state)
+{
+    struct original o;
+    uint64_t size;
+    (void)state;
+
+    make_log(&o, true);
+    size = file_size(o.f.disk, "tokkimq.format");
+    for (uint64_t at = 0; at < size; at++)
+        for (enum damage damage = DAMAGE_FLIP; damage <= DAMAGE_CUT; damage++) {
+            struct log_fixture f = damaged(&o, "tokkimq.format", at, damage);
+            struct log_settings settings = fixture_settings(&f);
+            settings.recovers = true;
+            fixture_open(&f, &settings);
+            assert_found(&f, f.written);
+            assert_reported(&f, "tokkimq.format");
+            settings.recovers = false;
+            fixture_end(&f);
+            fixture_open(&f, &settings);
+            assert_found(&f, f.written);
+            fixture_free(&f);
+        }
+    fixture_free(&o.f);
+}
+
+/* It is whole and of another directory: still the segments are many, and it is one. */
+static void test_recover_with_the_format_file_of_another_directory(void **state)
+{
+    struct original o;
+    struct log_settings settings;
+    struct disk_file *file;
+    char text[256] = {0};
+    char *id;
+    size_t got;
+    (void)state;
+
+    make_log(&o, true);
+    assert_int_equal(disk_open(o.f.disk, "tokkimq.format", 0, &file), 0);
+    assert_int_equal(disk_read(file, text, sizeof text - 1, 0, &got), 0);
+    id = strstr(text, "id ");
+    id[5] = id[5] == '7' ? '8' : '7';
+    snprintf(strstr(text, "crc "), 32, "crc %08x\n",
+             format_crc(UINT32_MAX, text, (size_t)(strstr(text, "crc ") - text)));
+    assert_int_equal(disk_write(file, text, got, 0), 0);
+    disk_close(file);
+    settings = fixture_settings(&o.f);
+    settings.recovers = true;
+    fixture_open(&o.f, &settings);
+    assert_found(&o.f, o.f.written);
+    assert_reported(&o.f, "tokkimq.format");
+    fixture_free(&o.f);
+}
+
+/* A newer program's: not even --recover touches it. */
+static void test_a_newer_format_is_not_damage(void **state)
+{
+    struct original o;
+    struct log_settings settings;
+    struct disk_file *file;
+    char text[256] = {0};
+    size_t got;
+    (void)state;
+
+    make_log(&o, true);
+    assert_int_equal(disk_open(o.f.disk, "tokkimq.format", 0, &file), 0);
+    assert_int_equal(disk_read(file, text, sizeof text - 1, 0, &got), 0);
+    strstr(text, "format ")[7] = '2';
+    snprintf(strstr(text, "crc "), 32, "crc %08x\n",
+             format_crc(UINT32_MAX, text, (size_t)(strstr(text, "crc ") - text)));
+    assert_int_equal(disk_write(file, text, got, 0), 0);
+    disk_close(file);
+    settings = fixture_settings(&o.f);
+    settings.recovers = true;
+    assert_int_equal(fixture_try(&o.f, &settings), ERR_REFUSED);
 }
 
 static void test_damage_of_a_checkpoint(void **state)
@@ -298,9 +397,9 @@ static void test_damage_of_a_checkpoint(void **state)
     take_checkpoint(&o.f, 6, o.f.ids, 5, false);
     write_batch(&o.f, 2);
     fixture_end(&o.f);
-    /* HEAD, PARTS, RECORDS, END: one block each. */
-    assert_int_equal(file_size(o.f.disk, CHECKPOINT), 4 * FORMAT_BLOCK);
-    for (uint64_t block = 0; block < 4; block++)
+    /* HEAD, PARTS, RECORDS, copies of HEAD and PARTS, END: one block each. */
+    assert_int_equal(file_size(o.f.disk, CHECKPOINT), 6 * FORMAT_BLOCK);
+    for (uint64_t block = 0; block < 6; block++)
         every_octet_of(&o, CHECKPOINT, block * FORMAT_BLOCK, block * FORMAT_BLOCK + 300, 8);
     fixture_free(&o.f);
 }
@@ -418,6 +517,10 @@ int main(void)
         cmocka_unit_test(test_recover_keeps_what_can_be_read),
         cmocka_unit_test(test_damage_of_a_segment_header),
         cmocka_unit_test(test_damage_of_the_format_file),
+        cmocka_unit_test(test_a_segment_header_stands_twice),
+        cmocka_unit_test(test_recover_with_a_damaged_format_file),
+        cmocka_unit_test(test_recover_with_the_format_file_of_another_directory),
+        cmocka_unit_test(test_a_newer_format_is_not_damage),
         cmocka_unit_test(test_damage_of_a_checkpoint),
         cmocka_unit_test(test_a_missing_segment),
         cmocka_unit_test(test_a_missing_format_file),

@@ -54,11 +54,12 @@ void segment_header_write(const struct segment_header *header, uint8_t *out)
            writer_len(&w));
     store_u32(out + 12, format_crc(UINT32_MAX, out + SEGMENT_COVERED_FROM,
                                    SEGMENT_COVERED_TO - SEGMENT_COVERED_FROM));
+    memcpy(out + SEGMENT_HEADER_COPY, out, SEGMENT_COVERED_TO);
 }
 
-int segment_header_read(const uint8_t *block, struct segment_header *out)
+int segment_header_read(const uint8_t *at, struct segment_header *out)
 {
-    struct cursor in = cursor_of(block, SEGMENT_COVERED_TO);
+    struct cursor in = cursor_of(at, SEGMENT_COVERED_TO);
     uint32_t version;
     uint32_t crc;
 
@@ -69,7 +70,7 @@ int segment_header_read(const uint8_t *block, struct segment_header *out)
     /* A newer program changes the format file first, which is read before: here it is damage. */
     if (version != FORMAT_VERSION)
         return ERR_CORRUPT;
-    if (crc != format_crc(UINT32_MAX, block + SEGMENT_COVERED_FROM,
+    if (crc != format_crc(UINT32_MAX, at + SEGMENT_COVERED_FROM,
                           SEGMENT_COVERED_TO - SEGMENT_COVERED_FROM))
         return ERR_CORRUPT;
     out->directory_id = cursor_u64(&in);
@@ -184,8 +185,13 @@ void frame_header_write(const struct frame_header *header, uint8_t *out)
     writer_u32(&w, header->index);
     writer_u32(&w, header->octets);
     writer_u32(&w, header->kind);
-    writer_u32(&w, 0);
+    writer_u32(&w, header->copy_of);
     store_u32(out + 4, frame_crc(out, header->octets));
+}
+
+bool frame_may_begin(const uint8_t *at)
+{
+    return load_u32(at) == FRAME_MAGIC;
 }
 
 int frame_header_read(const uint8_t *at, size_t left, struct frame_header *out)
@@ -198,6 +204,7 @@ int frame_header_read(const uint8_t *at, size_t left, struct frame_header *out)
     out->index = cursor_u32(&in);
     out->octets = cursor_u32(&in);
     out->kind = cursor_u32(&in);
+    out->copy_of = cursor_u32(&in);
     if (in.failed || magic != FRAME_MAGIC || left < FRAME_HEADER_BYTES ||
         out->octets > left - FRAME_HEADER_BYTES)
         return ERR_CORRUPT;

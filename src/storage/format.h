@@ -11,6 +11,8 @@
 /* Everything on the disk begins at a multiple of this (DISK_ALIGN). */
 #define FORMAT_BLOCK 4096U
 #define SEGMENT_HEADER_BYTES FORMAT_BLOCK
+/* Where it stands again in that block: in the last sector. */
+#define SEGMENT_HEADER_COPY (FORMAT_BLOCK - 512U)
 #define BATCH_HEADER_BYTES 40U
 #define PART_HEADER_BYTES 24U
 #define RECORD_HEADER_BYTES 8U
@@ -81,13 +83,14 @@ struct frame_header {
     uint64_t checkpoint;
     uint32_t index; /* from 0 */
     uint32_t octets;
-    uint32_t kind; /* enum frame_kind */
+    uint32_t kind;    /* enum frame_kind */
+    uint32_t copy_of; /* 1 + index of the frame that this is a copy of; 0: it is none */
 };
 
 /* Seed of all checksums in a segment. */
 uint32_t format_seed(uint64_t salt);
 
-/* Each writes exactly its *_BYTES (a segment header: a whole block). That `out` is never
+/* Each writes exactly its *_BYTES (a segment header: a whole block, with the copy). That `out` is never
  * NULL is said for gcc 12 too: it warns of stores beside a NULL that it thought of itself. */
 __attribute__((nonnull)) void segment_header_write(const struct segment_header *header,
                                                    uint8_t *out);
@@ -99,9 +102,12 @@ __attribute__((nonnull)) void part_header_write(const struct part_header *header
 __attribute__((nonnull)) void record_header_write(const struct record_header *header, uint8_t *out);
 __attribute__((nonnull)) void frame_header_write(const struct frame_header *header,
                                                  uint8_t *out); /* payload behind it */
+/* May a frame begin with these 4 octets? */
+bool frame_may_begin(const uint8_t *at);
 
-/* ERR_CORRUPT: no such header, another version, or a wrong checksum. */
-MUST_CHECK int segment_header_read(const uint8_t *block, struct segment_header *out);
+/* ERR_CORRUPT: no such header, another version, or a wrong checksum. A segment header is read at its place or
+ * at its copy's. */
+MUST_CHECK int segment_header_read(const uint8_t *at, struct segment_header *out);
 MUST_CHECK int batch_header_read(const uint8_t *at, uint32_t seed, struct batch_header *out);
 /* `left`: octets from `at` to the end of the batch. */
 MUST_CHECK int part_header_read(const uint8_t *at, size_t left, uint32_t seed,

@@ -212,6 +212,7 @@ struct log_gather {
     struct log_range *live; /* parts that the records refer to, in any order */
     size_t live_count;
     size_t live_capacity;
+    bool is_vital; /* what is gathered while it is set is written twice */
 };
 
 uint8_t *log_gather_record(struct log_gather *gather, uint8_t kind, uint8_t version,

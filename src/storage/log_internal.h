@@ -23,6 +23,7 @@ struct log_part {
     uint64_t number;
     uint32_t used;
     uint32_t capacity;
+    bool is_vital; /* of a checkpoint: written twice */
     uint8_t data[] __attribute__((aligned(RECORD_ALIGN)));
 };
 
@@ -150,6 +151,12 @@ void checkpoint_name(uint64_t number, char name[DISK_NAME_MAX]);
 __attribute__((format(printf, 5, 6))) int log_error_set(struct log_error *error, int code,
                                                         const char *file, uint64_t offset,
                                                         const char *format, ...);
+
+/* format_file.c: by log->directory_id. */
+MUST_CHECK int format_file_write(struct log *log);
+/* Fills log->directory_id. ERR_NOT_FOUND: there is none. ERR_REFUSED: of a newer format. ERR_CORRUPT: damaged;
+ * else -errno. `*is_whole`: its sum is right. */
+MUST_CHECK int format_file_read(struct log *log, bool *is_whole, struct log_error *error);
 
 /* part.c */
 struct log_part *part_new(uint32_t capacity);

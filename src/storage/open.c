@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT_NEW "tokkimq.format.new"
-
 int log_error_set(struct log_error *error, int code, const char *file, uint64_t offset,
                   const char *format, ...)
 {
@@ -25,78 +23,6 @@ int log_error_set(struct log_error *error, int code, const char *file, uint64_t 
     vsnprintf(error->reason, sizeof error->reason, format, args);
     va_end(args);
     return code;
-}
-
-/* ---- the format file: what this directory is, readable by people ---- */
-
-static int write_format(struct log *log)
-{
-    uint8_t *block = mem_alloc_aligned(DISK_ALIGN, DISK_ALIGN);
-    struct disk_file *file;
-    int rc = disk_open(log->disk, FORMAT_NEW, DISK_CREATE, &file);
-    int n;
-
-    n = snprintf((char *)block, DISK_ALIGN, "TokkiMQ data directory\nformat %u\nid %016llx\n",
-                 FORMAT_VERSION, (unsigned long long)log->directory_id);
-    if (rc == 0) {
-        rc = disk_write(file, block, (size_t)n, 0);
-        if (rc == 0)
-            rc = disk_sync(file);
-        disk_close(file);
-    }
-    mem_free(block);
-    if (rc == 0)
-        rc = disk_rename(log->disk, FORMAT_NEW, FORMAT_FILE);
-    return rc == 0 ? disk_sync_dir(log->disk) : rc;
-}
-
-/* The text behind `prefix` at `*at`, which moves to the next line; NULL when it is not there. */
-static const char *line_value(const char **at, const char *prefix)
-{
-    size_t n = strlen(prefix);
-    const char *end = strchr(*at, '\n');
-    const char *value = *at + n;
-
-    if (!end || strncmp(*at, prefix, n) != 0)
-        return NULL;
-    *at = end + 1;
-    return value;
-}
-
-static int parse_format(struct log *log, const char *text, struct log_error *error)
-{
-    const char *title = line_value(&text, "TokkiMQ data directory");
-    const char *version = title ? line_value(&text, "format ") : NULL;
-    const char *id = version ? line_value(&text, "id ") : NULL;
-
-    if (version && strtoull(version, NULL, 10) > FORMAT_VERSION)
-        return log_error_set(error, ERR_REFUSED, FORMAT_FILE, 0,
-                             "the data directory has format %llu, this program knows up to %u: it "
-                             "was written by a newer TokkiMQ",
-                             strtoull(version, NULL, 10), FORMAT_VERSION);
-    if (!id || strtoull(version, NULL, 10) == 0 || strtoull(id, NULL, 16) == 0)
-        return log_error_set(error, ERR_CORRUPT, FORMAT_FILE, 0,
-                             "this is no format file of a TokkiMQ data directory");
-    log->directory_id = strtoull(id, NULL, 16);
-    return 0;
-}
-
-static int read_format(struct log *log, struct log_error *error)
-{
-    char text[256] = {0};
-    struct disk_file *file;
-    size_t got = 0;
-    int rc = disk_open(log->disk, FORMAT_FILE, 0, &file);
-
-    if (rc == 0) {
-        rc = disk_read(file, text, sizeof text - 1, 0, &got);
-        disk_close(file);
-    }
-    if (rc == -ENOENT)
-        return ERR_NOT_FOUND;
-    if (rc != 0)
-        return log_error_set(error, rc, FORMAT_FILE, 0, "cannot be read: %s", err_text(rc));
-    return parse_format(log, text, error);
 }
 
 /* ---- the files ---- */
@@ -155,6 +81,17 @@ static void remove_quietly(struct log *log, const char *name)
         log_warn("cannot remove a left-over file", "file=%s error='%s'", name, err_text(rc));
 }
 
+/* The header stands twice: without it the salt is unknown, and not one batch can be read. */
+static int header_of(const char *name, const uint8_t *block, struct segment_header *header)
+{
+    if (segment_header_read(block, header) == 0)
+        return 0;
+    if (segment_header_read(block + SEGMENT_HEADER_COPY, header) != 0)
+        return ERR_CORRUPT;
+    log_warn("the header of a segment is damaged; its copy is whole", "file=%s", name);
+    return 0;
+}
+
 static int read_segment_header(struct log *log, const char *name, struct segment_header *header,
                                uint64_t *size)
 {
@@ -166,7 +103,7 @@ static int read_segment_header(struct log *log, const char *name, struct segment
     if (rc == 0) {
         rc = disk_read(file, block, SEGMENT_HEADER_BYTES, 0, &got);
         if (rc == 0)
-            rc = got == SEGMENT_HEADER_BYTES ? segment_header_read(block, header) : ERR_CORRUPT;
+            rc = got == SEGMENT_HEADER_BYTES ? header_of(name, block, header) : ERR_CORRUPT;
         if (rc == 0)
             rc = disk_size(file, size);
         disk_close(file);
@@ -320,19 +257,34 @@ static int note_files(struct log *log, const struct listing *listing, struct log
 
 /* ---- what this directory is ---- */
 
-/* The directory's id as the first whole segment has it; `otherwise` when there is none. */
-static uint64_t id_of_segments(struct log *log, const struct listing *listing, uint64_t otherwise)
+/* Who the whole headers say that they belong to. */
+struct vote {
+    uint64_t id;
+    size_t whole;
+    size_t of_id;
+};
+
+/* Most of the segments are the directory's own, whatever else got in. */
+static struct vote ask_segments(struct log *log, const struct listing *listing)
 {
     struct segment_header header;
+    struct vote vote = {0};
     char name[DISK_NAME_MAX];
     uint64_t size;
 
     for (size_t i = 0; i < listing->segment_count; i++) {
         segment_name(listing->segments[i], name);
-        if (read_segment_header(log, name, &header, &size) == 0)
-            return header.directory_id;
+        if (read_segment_header(log, name, &header, &size) != 0)
+            continue;
+        vote.whole++;
+        if (vote.of_id == 0)
+            vote.id = header.directory_id;
+        if (header.directory_id == vote.id)
+            vote.of_id++;
+        else
+            vote.of_id--;
     }
-    return otherwise;
+    return vote;
 }
 
 static int write_format_of(struct log *log, uint64_t id, struct log_error *error)
@@ -340,29 +292,46 @@ static int write_format_of(struct log *log, uint64_t id, struct log_error *error
     int rc;
 
     log->directory_id = id;
-    rc = write_format(log);
+    rc = format_file_write(log);
     return rc == 0
                ? 0
                : log_error_set(error, rc, FORMAT_FILE, 0, "cannot be written: %s", err_text(rc));
 }
 
+/* --recover: a damaged format file is written anew, by what the segments say. */
+static int mend_format(struct log *log, const struct listing *listing, int rc, bool is_whole,
+                       struct log_error *error)
+{
+    struct vote vote = ask_segments(log, listing);
+
+    /* Of a newer program: not damage. Unless that is what the damage says. */
+    if (rc == ERR_REFUSED && (is_whole || vote.whole == 0))
+        return rc;
+    if (rc == 0 && (vote.of_id != vote.whole || vote.whole == 0 || vote.id == log->directory_id))
+        return 0;
+    if (rc == 0)
+        rc = log_error_set(error, ERR_CORRUPT, FORMAT_FILE, 0,
+                           "all segments belong to another data directory");
+    if (rc != ERR_CORRUPT && rc != ERR_REFUSED)
+        return rc;
+    log_report(log, error);
+    return write_format_of(log, vote.whole > 0 ? vote.id : log->settings.seed | 1, error);
+}
+
 /* A new directory gets its format file; one whose file is gone or damaged only from --recover. */
 static int identify(struct log *log, const struct listing *listing, struct log_error *error)
 {
-    uint64_t fresh = log->settings.seed | 1;
-    int rc = read_format(log, error);
+    bool is_whole = false;
+    int rc = format_file_read(log, &is_whole, error);
 
     if (rc == ERR_NOT_FOUND && listing->segment_count + listing->checkpoint_count > 0)
         rc = log_error_set(error, ERR_CORRUPT, FORMAT_FILE, 0,
                            "is missing, but there are segments or checkpoints");
     if (rc == ERR_NOT_FOUND) {
         log->is_new = true;
-        return write_format_of(log, fresh, error);
+        return write_format_of(log, log->settings.seed | 1, error);
     }
-    if (rc != ERR_CORRUPT || !log->settings.recovers)
-        return rc;
-    log_report(log, error);
-    return write_format_of(log, id_of_segments(log, listing, fresh), error);
+    return log->settings.recovers ? mend_format(log, listing, rc, is_whole, error) : rc;
 }
 
 static int look_around(struct log *log, struct log_error *error)

@@ -21,6 +21,7 @@ struct log_part *part_new(uint32_t capacity)
     part->number = 0;
     part->used = 0;
     part->capacity = capacity;
+    part->is_vital = false;
     return part;
 }
 

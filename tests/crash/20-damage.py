@@ -305,17 +305,28 @@ def another_segment_size():
         original.stop()
 
 
+def crc32c(data):
+    """As storage/format.c has it: not inverted at the end."""
+    crc = 0xFFFFFFFF
+    for octet in data:
+        crc ^= octet
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    return crc
+
+
 @check
 def the_format_file():
     with Original([10, 20]) as original:
         text = original.read("tokkimq.format")
         assert b"\nformat 1\n" in text, text
-        original.damage("tokkimq.format", text.replace(b"format 1", b"format 2"))
+        newer = text[: text.index(b"crc ")].replace(b"format 1", b"format 2")
+        original.damage("tokkimq.format", newer + b"crc %08x\n" % crc32c(newer))
         before = digest(original.broker.data)
         assert not original.start() and not original.start("--recover")
         assert "newer" in original.said and "tokkimq.format" in original.said, original.said
         eq(changed(before, digest(original.broker.data)), [])
-        for data in b"", b"nonsense", text.replace(b"id ", b"ip "), None:
+        for data in b"", b"nonsense", text.replace(b"id ", b"ip "), text.replace(b"format 1", b"format 3"), None:
             original.damage("tokkimq.format", data)
             before = digest(original.broker.data)
             assert not original.start(), f"starts with the format file {data}"

@@ -4,7 +4,7 @@
 
 #include "core/queue/queue_fixture.h"
 
-#define BUDGET 32 /* receive blocks that waiting messages may keep */
+#define BUDGET 16 /* receive blocks that waiting messages may keep */
 #define EACH 3    /* messages per block here */
 
 static const struct queue_settings defaults = {0};
