@@ -123,8 +123,10 @@ static void page_out(struct broker_shard *broker)
     uint64_t used = node_queue_bytes(broker->node);
     uint64_t budget = broker->node->settings.queue_memory_bytes;
 
-    if (UNLIKELY(used > budget) && broker->stage.stream)
-        queue_host_page_out(&broker->queues, used - budget);
+    if (LIKELY(used <= budget) || !broker->stage.stream)
+        return;
+    spill_begin(broker);
+    queue_host_page_out(&broker->queues, used - budget);
 }
 
 static void on_conclude(struct shard *shard)
@@ -368,7 +370,6 @@ static struct broker_shard *broker_shard_new(struct node *node, struct shard *sh
     if (node->spill) {
         broker->spill.wall_offset_ms = broker->stage.wall_offset_ms;
         broker->spill.stream = log_stream(node->spill, shard->id);
-        broker->queues.spill = &broker->spill;
     }
     route_result_init(&broker->route);
     shard->upper = broker;
@@ -397,6 +398,7 @@ int node_new(const struct node_settings *settings, struct node **out)
     node->token_secret = random[0];
     node->log = settings->log;
     node->spill = settings->spill;
+    pthread_mutex_init(&node->spill_mutex, NULL);
     rc = shard_set_new(settings->shards, settings->spin_us, &broker_hooks, &node->shards);
     if (rc != 0) {
         mem_free(node);
@@ -489,8 +491,7 @@ void node_free(struct node *node)
     if (node->log)
         log_stop(node->log); /* when it was started and the shards could not be */
     log_free(node->log);
-    if (node->spill)
-        log_stop(node->spill);
     log_free(node->spill);
+    pthread_mutex_destroy(&node->spill_mutex);
     mem_free(node);
 }

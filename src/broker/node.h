@@ -62,6 +62,9 @@ struct node {
     _Atomic uint64_t last_transaction;
     _Atomic bool has_failed; /* the log: nothing is promised any more */
     _Atomic bool wants_checkpoint;
+    pthread_mutex_t spill_mutex; /* of spill_retry_ms and the start */
+    uint64_t spill_retry_ms;
+    _Atomic bool has_spill; /* it was started */
     _Atomic bool wants_spill_sweep;
     _Atomic(struct spill_sweep *) spill_sweep;   /* under way between the shards */
     _Atomic(struct checkpoint_run *) checkpoint; /* under way between the shards */

@@ -3,6 +3,8 @@
  * need, then the log lets go of segments without any. What is spilled after the sweep began lies behind it. */
 #include "broker/spill.h"
 
+#include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/mail.h"
 #include "core/queue/spill.h"
@@ -50,24 +52,53 @@ static void on_due(void *context)
     shard_poke(node->shards->shards[CATALOG_SHARD]);
 }
 
-void spill_log_events(struct node *node, struct log_events *events)
+/* ---- beginning ---- */
+
+#define RETRY_MS 5000
+
+static void start(struct node *node)
 {
-    *events = (struct log_events){
-        .context = node,
-        .durable = on_durable,
-        .failed = on_failed,
-        .space = on_space,
-        .checkpoint_due = on_due,
-        .fetched = on_answer,
-    };
+    struct log_error error = {0};
+    int rc;
+
+    log_set_events(node->spill, &(struct log_events){
+                                    .context = node,
+                                    .durable = on_durable,
+                                    .failed = on_failed,
+                                    .space = on_space,
+                                    .checkpoint_due = on_due,
+                                    .fetched = on_answer,
+                                });
+    rc = log_start(node->spill, &error);
+    if (rc == 0)
+        atomic_store(&node->has_spill, true);
+    else
+        log_warn("transient messages stay in memory", "reason='%s' error='%s'", error.reason,
+                 err_text(rc));
+}
+
+void spill_begin(struct broker_shard *here)
+{
+    struct node *node = here->node;
+
+    if (here->queues.spill || !node->spill)
+        return;
+    pthread_mutex_lock(&node->spill_mutex);
+    if (!atomic_load(&node->has_spill) && here->shard->now_ms >= node->spill_retry_ms) {
+        node->spill_retry_ms = here->shard->now_ms + RETRY_MS;
+        start(node);
+    }
+    pthread_mutex_unlock(&node->spill_mutex);
+    if (atomic_load(&node->has_spill))
+        here->queues.spill = &here->spill;
 }
 
 /* ---- turns ---- */
 
 void spill_hand_over(struct broker_shard *here)
 {
-    if (here->spill.stream)
-        (void)stage_submit(&here->spill, true);
+    if (here->queues.spill)
+        (void)stage_submit(here->queues.spill, true);
 }
 
 static void sweep_step(struct broker_shard *here, void *moving)
@@ -106,7 +137,7 @@ void spill_stop(struct node *node)
 {
     struct spill_sweep *sweep = atomic_exchange(&node->spill_sweep, NULL);
 
-    if (!node->spill)
+    if (!atomic_load(&node->has_spill))
         return;
     if (sweep) /* the shards ended while it was on its way */
         log_checkpoint_cancel(sweep->checkpoint);

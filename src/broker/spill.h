@@ -5,8 +5,9 @@
 
 #include "broker/node.h"
 
-/* The spill's log tells the node. Before log_start. */
-void spill_log_events(struct node *node, struct log_events *events);
+/* `here` wants to spill: from the first time on any shard the spill takes room on the disk. Where there is none
+ * it is tried again some seconds later, what would be spilled stays in memory. */
+void spill_begin(struct broker_shard *here);
 /* Hand over what this turn has staged for the spill. */
 void spill_hand_over(struct broker_shard *here);
 /* Find out what of it is needed, if that is due and not under way. Thread: CATALOG_SHARD's. */

@@ -4,7 +4,6 @@
 #include "base/mem.h"
 #include "broker/alarm.h"
 #include "broker/node.h"
-#include "broker/spill.h"
 #include "broker/recover.h"
 #include "main/options.h"
 #include "main/store.h"
@@ -117,11 +116,7 @@ static int load(struct node *node, const struct options *options)
         log_set_events(node->log, &events);
         rc = log_start(node->log, &error);
     }
-    if (rc == 0) {
-        spill_log_events(node, &events);
-        log_set_events(node->spill, &events);
-        rc = log_start(node->spill, &error);
-    }
+
     if (rc != 0) {
         store_complain(options, &error, rc);
         return rc;
