@@ -244,6 +244,15 @@ static void describe(struct recovered_entry *entry, const struct record_body *bo
             (uint32_t)(record_id_part(entry->body) - record_id_part(load_u64(body->chunk_ids)));
 }
 
+static void read_reference(struct recovered_entry *entry, struct cursor *in)
+{
+    entry->body = cursor_u64(in);
+    entry->image_len = cursor_u32(in);
+    entry->body_bytes = cursor_u32(in);
+    entry->span = cursor_u32(in);
+    (void)cursor_u32(in);
+}
+
 static int enqueue(struct recovery *recovery, struct cursor *in, uint64_t id, bool has_body)
 {
     struct record_command command;
@@ -254,7 +263,9 @@ static int enqueue(struct recovery *recovery, struct cursor *in, uint64_t id, bo
 
     entry.position = cursor_u64(in);
     entry.expires_ms = cursor_u64(in);
-    entry.body = has_body ? id : cursor_u64(in);
+    entry.body = id;
+    if (!has_body)
+        read_reference(&entry, in);
     if (rc == 0 && (has_body ? record_body_read(in, &body) != 0 : !cursor_is_done(in)))
         rc = bad(recovery, "malformed enqueue record");
     if (rc != 0 || !queue)

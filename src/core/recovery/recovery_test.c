@@ -57,12 +57,34 @@ static void numbers(struct fixture *f, enum record_kind kind, const uint64_t *al
 
 static void add_in(struct fixture *f, uint64_t sequence, uint64_t position, uint64_t transaction)
 {
-    RECORD(f, RECORD_ENQUEUE_REF, QUEUE, 0, sequence, transaction, position, 0, 1000 + position);
+    RECORD(f, RECORD_ENQUEUE_REF, QUEUE, 0, sequence, transaction, position, 0, 1000 + position, 0,
+           0);
 }
 
 static void add(struct fixture *f, uint64_t sequence, uint64_t position)
 {
     add_in(f, sequence, position, 0);
+}
+
+/* With what is known of the body: it is not read at a start. */
+static void test_a_reference_tells_of_its_body(void **state)
+{
+    const struct recovered_entry *entry;
+    struct fixture f;
+    (void)state;
+
+    begin(&f);
+    RECORD(&f, RECORD_ENQUEUE_REF, QUEUE, 0, 1, 0, 7, 55, record_id(4, 16), (100ULL << 32) + 9000,
+           3ULL << 32);
+    assert_int_equal(f.rc, 0);
+    entry = &recovery_find(&f.recovery, QUEUE)->entries[0];
+    assert_int_equal(entry->position, 7);
+    assert_int_equal(entry->expires_ms, 55);
+    assert_int_equal(entry->body, record_id(4, 16));
+    assert_int_equal(entry->image_len, 100);
+    assert_int_equal(entry->body_bytes, 9000);
+    assert_int_equal(entry->span, 3);
+    end(&f);
 }
 
 static void settle_in(struct fixture *f, uint64_t sequence, uint64_t first, uint64_t count,
@@ -512,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_a_gap_behind_the_state_is_refused),
         cmocka_unit_test(test_a_queue_without_a_beginning_may_be_deleted),
         cmocka_unit_test(test_a_queue_without_a_beginning_must_not_be_there),
+        cmocka_unit_test(test_a_reference_tells_of_its_body),
         cmocka_unit_test(test_positions_only_rise),
         cmocka_unit_test(test_positions_go_on_behind_what_is_gone),
         cmocka_unit_test(test_a_committed_transaction_counts),
