@@ -305,6 +305,21 @@ def another_segment_size():
         original.stop()
 
 
+@check
+def the_first_record():
+    """The vhost's: all names are in it."""
+    with Original([10, 20]) as original:
+        data = bytearray(original.read("segment-0000000000000001"))
+        data[4096 + 70] ^= 1
+        original.damage("segment-0000000000000001", bytes(data))
+        assert not original.start()
+        assert original.start("--recover"), original.said
+        with open(os.path.join(original.broker.data, REPORT)) as report:
+            assert "vhost" in report.read()
+        original.must_hold_all("without the vhost's record")
+        original.stop()
+
+
 def crc32c(data):
     """As storage/format.c has it: not inverted at the end."""
     crc = 0xFFFFFFFF
