@@ -65,9 +65,7 @@ static void load_page(struct queue *queue, struct entry_page *page, uint64_t num
 
 static bool is_wanted(const struct entry_chunk *chunk, uint32_t i)
 {
-    const struct message *message = &chunk->messages[i];
-    return message->state == MESSAGE_READY && (message->flags & MESSAGE_OUT) &&
-           !bits_has(&chunk->expected, i);
+    return (chunk->messages[i].flags & MESSAGE_OUT) && !bits_has(&chunk->expected, i);
 }
 
 /* The first index of the chunk that was ever used, and the end of those. */
@@ -80,16 +78,21 @@ static void used_range(const struct queue *queue, const struct entry_chunk *chun
     *to = (uint32_t)MIN(queue->entries.tail - base, (uint64_t)ENTRIES_PER_CHUNK);
 }
 
-/* Ask for bodies of the chunk worth `budget`, one at least. Returns what they are worth. */
+/* Ask for what is missing of the chunk's first ready messages worth `budget`, one at least; those that are there
+ * count, so that asking again and again brings no more. Returns what they are worth. */
 static uint64_t load_bodies(struct queue *queue, struct entry_chunk *chunk, uint64_t budget)
 {
     struct queue_load *load = NULL;
-    uint64_t asked = 0;
+    uint64_t ahead = 0;
     uint64_t in_load = 0;
     uint32_t i;
     uint32_t to;
 
-    for (used_range(queue, chunk, &i, &to); i < to && asked < budget; i++) {
+    for (used_range(queue, chunk, &i, &to); i < to && ahead < budget; i++) {
+        uint64_t bytes = queue_out_bytes(&chunk->messages[i]);
+        if (chunk->messages[i].state != MESSAGE_READY)
+            continue;
+        ahead += bytes;
         if (!is_wanted(chunk, i))
             continue;
         if (load && in_load >= LOAD_BYTES) {
@@ -102,12 +105,11 @@ static uint64_t load_bodies(struct queue *queue, struct entry_chunk *chunk, uint
         }
         add_record(load, chunk->bodies[i], i);
         bits_set(&chunk->expected, i);
-        in_load += queue_out_bytes(&chunk->messages[i]);
-        asked += queue_out_bytes(&chunk->messages[i]);
+        in_load += bytes;
     }
     if (load)
         submit(queue, load);
-    return asked;
+    return ahead;
 }
 
 /* Ask for what chunk `number` lacks. Returns what it takes of the window. */
@@ -116,16 +118,16 @@ static uint64_t load_chunk(struct queue *queue, uint64_t number, uint64_t budget
     uint64_t position = number * ENTRIES_PER_CHUNK;
     struct entry_page *page = entries_page(&queue->entries, position);
     struct entry_chunk *chunk;
+    uint32_t ready;
 
     if (page) {
-        load_page(queue, page, number);
-        return page->body_bytes + 64 * (uint64_t)bits_count(&page->live);
+        ready = bits_count(&page->live) - bits_count(&page->unacked);
+        if (ready > 0)
+            load_page(queue, page, number);
+        return page_ready_bytes(page) + 64 * (uint64_t)ready;
     }
     chunk = *entries_slot(&queue->entries, position);
-    if (!chunk || chunk->out == 0)
-        return 0;
-    (void)load_bodies(queue, chunk, budget);
-    return chunk->out_bytes;
+    return chunk ? load_bodies(queue, chunk, budget) : 0;
 }
 
 static void fill_window(struct queue *queue, uint64_t first)
@@ -137,6 +139,7 @@ static void fill_window(struct queue *queue, uint64_t first)
     for (number = first; number <= last && number < first + LOAD_AHEAD_CHUNKS && budget > 0;
          number++)
         budget -= MIN(budget, load_chunk(queue, number, budget));
+    queue->ahead_from = first;
     queue->ahead_to = number;
 }
 
@@ -152,8 +155,23 @@ void queue_load(struct queue *queue, uint64_t position, bool wants_body)
         fill_window(queue, number);
     } else {
         (void)load_chunk(queue, number, LOAD_BYTES);
+        queue->ahead_from = number;
         queue->ahead_to = number + 1;
     }
+}
+
+/* The chunk of the first ready message; there is one. */
+static uint64_t first_chunk(const struct queue *queue)
+{
+    uint64_t first = queue->returned.count > 0 ? returned_lowest(&queue->returned) : queue->next;
+    return first / ENTRIES_PER_CHUNK;
+}
+
+/* Chunks that LOAD_AHEAD_BYTES of messages take, by their average. */
+static uint64_t chunks_ahead(const struct queue *queue)
+{
+    uint64_t chunk_bytes = (queue->ready_bytes / queue->ready + 1) * ENTRIES_PER_CHUNK;
+    return MAX(MIN(LOAD_AHEAD_BYTES / chunk_bytes, (uint64_t)LOAD_AHEAD_CHUNKS), (uint64_t)1);
 }
 
 bool queue_is_ahead(struct queue *queue, uint64_t number)
@@ -162,9 +180,10 @@ bool queue_is_ahead(struct queue *queue, uint64_t number)
 
     if (queue->ready == 0 || (queue->consumer_count == 0 && !queue->getters))
         return false;
-    first = queue->returned.count > 0 ? returned_lowest(&queue->returned) : queue->next;
-    first /= ENTRIES_PER_CHUNK;
-    return number >= first && number < first + LOAD_AHEAD_CHUNKS;
+    first = first_chunk(queue);
+    if (number < first)
+        return false;
+    return number < queue->ahead_to || number - first < chunks_ahead(queue);
 }
 
 void queue_read_ahead(struct queue *queue)
@@ -175,10 +194,9 @@ void queue_read_ahead(struct queue *queue)
         queue->ahead_to = 0;
         return;
     }
-    first = queue->returned.count > 0 ? returned_lowest(&queue->returned) : queue->next;
-    first /= ENTRIES_PER_CHUNK;
-    if (queue->ahead_to < first + LOAD_AHEAD_CHUNKS / 2 ||
-        queue->ahead_to > first + LOAD_AHEAD_CHUNKS)
+    first = first_chunk(queue);
+    if (first < queue->ahead_from ||
+        first >= queue->ahead_from + (queue->ahead_to - queue->ahead_from) / 2)
         fill_window(queue, first);
 }
 
