@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "broker/deliver.h"
 #include "broker/durable.h"
+#include "broker/going.h"
 #include "broker/operation.h"
 #include "broker/transaction.h"
 #include "core/queue/consumer.h"
@@ -149,7 +150,9 @@ static void on_publish(struct broker_shard *broker, uint16_t from, const struct 
     if (mail->seq == 0)
         return;
     /* A queue that is gone counts as confirmed (reference, section 8). */
-    if (lsn == 0)
+    if (lsn == 0 && (mail->message.flags & MESSAGE_PERSISTENT) && going_is_unsure(broker, ref))
+        going_confirm(broker, &ref, session, mail->seq);
+    else if (lsn == 0)
         mail_confirm_later(broker, from, session.slot, session.generation, mail->seq);
     else
         durable_confirm(broker, lsn, session, mail->seq);

@@ -51,7 +51,7 @@ struct node {
     struct catalog *catalog;
     struct log *log;   /* NULL: nothing is kept */
     struct log *spill; /* core/queue/spill.h; or NULL */
-    bool is_new;       /* nothing was ever declared */
+    bool is_new;       /* nothing was ever declared, or --recover found no vhost */
     struct listener *listeners[8];
     uint32_t listener_count;
     uint64_t token_secret;                     /* makes direct reply-to addresses hard to guess */

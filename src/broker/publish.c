@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "broker/deliver.h"
 #include "broker/durable.h"
+#include "broker/going.h"
 #include "broker/mail.h"
 #include "broker/operation.h"
 #include "core/table.h"
@@ -199,14 +200,19 @@ static HOT void publish_one(struct session *session, struct queue_ref target,
                             struct message *message)
 {
     struct broker_shard *broker = session->broker;
+    bool is_kept = (message->flags & MESSAGE_PERSISTENT) && target.is_durable;
+    bool waits;
     uint64_t seq;
     lsn_t lsn;
 
     if (LIKELY(target.shard == broker->shard->id)) {
         lsn = enqueue_here(broker, target, message);
-        count_confirm(session, lsn != 0, &seq);
+        waits = lsn == 0 && is_kept && going_is_unsure(broker, target);
+        count_confirm(session, lsn != 0 || waits, &seq);
         if (lsn != 0 && seq != 0)
             durable_confirm(broker, lsn, session->ref, seq);
+        else if (waits && seq != 0)
+            going_confirm(broker, &target, session->ref, seq);
         return;
     }
     count_confirm(session, 1, &seq);
@@ -234,6 +240,29 @@ static struct target_counts count_targets(const struct route_cache *cache, uint1
     return counts;
 }
 
+static bool is_going(const struct broker_shard *here, const struct queue_ref *target)
+{
+    return target->shard == here->shard->id && target->is_durable && going_is_unsure(here, *target);
+}
+
+/* Durable queues here that the message comes too late for. */
+static uint32_t count_going(const struct broker_shard *here, const struct route_cache *cache)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < cache->count; i++)
+        count += is_going(here, &cache->targets[i]);
+    return count;
+}
+
+static COLD void wait_for_going(struct session *session, const struct route_cache *cache,
+                                uint64_t seq)
+{
+    for (uint32_t i = 0; i < cache->count; i++)
+        if (is_going(session->broker, &cache->targets[i]))
+            going_confirm(session->broker, &cache->targets[i], session->ref, seq);
+}
+
 /* To several queues: those here share one descriptor, every other gets references of its own; the log gets
  * the body once. */
 static void publish_many(struct session *session, const struct route_cache *cache,
@@ -243,11 +272,14 @@ static void publish_many(struct session *session, const struct route_cache *cach
     uint16_t here = broker->shard->id;
     struct target_counts counts = count_targets(cache, here);
     bool is_kept = (message->flags & MESSAGE_PERSISTENT) && stage_keeps(&broker->stage);
-    uint32_t waits_here = is_kept && counts.durable_here > 0;
+    uint32_t going = is_kept && session->is_confirming ? count_going(broker, cache) : 0;
+    uint32_t waits_here = is_kept && counts.durable_here > going;
     lsn_t lsn = 0;
     uint64_t seq;
 
-    count_confirm(session, cache->count - counts.here + waits_here, &seq);
+    count_confirm(session, cache->count - counts.here + waits_here + going, &seq);
+    if (UNLIKELY(going > 0))
+        wait_for_going(session, cache, seq);
     if (counts.here > 1 || (is_kept && counts.durable > 1))
         message_share(message, &broker->queues.descriptors);
     if (is_kept && counts.durable > 1)
@@ -272,6 +304,19 @@ static void publish_many(struct session *session, const struct route_cache *cach
         session_confirmed(session, seq, 1); /* the durable ones are on their way out */
 }
 
+/* By an unbind or a deletion that a power cut would undo? */
+static void publish_nowhere(struct session *session, struct message *message)
+{
+    struct broker_shard *broker = session->broker;
+    bool waits = (message->flags & MESSAGE_PERSISTENT) && going_is_catalog_unsure(broker);
+    uint64_t seq;
+
+    message_unref(broker->shard, &broker->queues.descriptors, message);
+    count_confirm(session, waits, &seq);
+    if (waits && seq != 0)
+        going_confirm(broker, NULL, session->ref, seq);
+}
+
 HOT void session_publish(struct session *session, struct message *message)
 {
     const struct route_cache *cache = session->route;
@@ -286,8 +331,7 @@ HOT void session_publish(struct session *session, struct message *message)
         publish_many(session, cache, message);
         return;
     }
-    message_unref(session->broker->shard, &session->broker->queues.descriptors, message);
-    session_confirm_nothing(session);
+    publish_nowhere(session, message);
 }
 
 bool session_is_congested(const struct session *session)

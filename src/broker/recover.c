@@ -22,6 +22,20 @@ struct recover {
 
 /* ---- the catalog, and a queue for each record in it ---- */
 
+/* With --recover the queue comes back without them: its messages are worth more. */
+static int refuse_arguments(struct recover *recover, const struct catalog_queue_declare *declare,
+                            const struct refusal *refusal)
+{
+    *recover->error = (struct log_error){.file = "the catalog"};
+    snprintf(recover->error->reason, sizeof recover->error->reason,
+             "queue '%.*s' has arguments that this program refuses: %s", STR_ARG(declare->name),
+             refusal->text);
+    if (!log_recovers(recover->node->log))
+        return ERR_CORRUPT;
+    log_report(recover->node->log, recover->error);
+    return 0;
+}
+
 static int make_queue(struct recover *recover, struct str vhost,
                       const struct catalog_queue_declare *declare, struct queue_ref ref)
 {
@@ -34,10 +48,10 @@ static int make_queue(struct recover *recover, struct str vhost,
 
     if (arguments_queue_settings(declare->name, vhost, declare->arguments, &settings, &refusal) !=
         0) {
-        snprintf(recover->error->reason, sizeof recover->error->reason,
-                 "queue '%.*s' has arguments that this program refuses: %s", STR_ARG(declare->name),
-                 refusal.text);
-        return ERR_CORRUPT;
+        rc = refuse_arguments(recover, declare, &refusal);
+        if (rc != 0)
+            return rc;
+        settings = (struct queue_settings){0};
     }
     settings.durable = true;
     settings.auto_delete = declare->auto_delete;
@@ -80,15 +94,14 @@ static void apply_emitted(void *context, const struct catalog_command *command)
 
 /* ---- all of it ---- */
 
-/* ERR_NOT_FOUND: no queue (more) is to be complained of. */
-static int check_queues(struct recover *recover)
+/* Record `id` was refused: 0 when that is reported and the rest can be taken. */
+static int complain(struct recover *recover, uint64_t id)
 {
     struct log *log = recover->node->log;
-    uint64_t id = 0;
 
-    if (recovery_check(&recover->recovery, &id) == 0)
-        return ERR_NOT_FOUND;
     log_locate(log, id, recover->error);
+    if (recover->error->file[0] == '\0')
+        snprintf(recover->error->file, sizeof recover->error->file, "the checkpoint");
     snprintf(recover->error->reason, sizeof recover->error->reason, "%s", recover->recovery.reason);
     if (!log_recovers(log))
         return ERR_CORRUPT;
@@ -96,9 +109,29 @@ static int check_queues(struct recover *recover)
     return 0;
 }
 
+/* ERR_NOT_FOUND: no queue (more) is to be complained of. */
+static int check_queues(struct recover *recover)
+{
+    uint64_t id = 0;
+
+    if (recovery_check(&recover->recovery, &id) == 0)
+        return ERR_NOT_FOUND;
+    return complain(recover, id);
+}
+
+/* With --recover the report has the reason of each record. */
+static int take_record(void *context, uint64_t id, const struct record_header *header,
+                       const uint8_t *payload)
+{
+    struct recover *recover = context;
+    int rc = recovery_record(&recover->recovery, id, header, payload);
+
+    return rc == ERR_CORRUPT && recover->recovery.recovers ? complain(recover, id) : rc;
+}
+
 static int replay(struct recover *recover)
 {
-    int rc = log_replay(recover->node->log, recovery_record, &recover->recovery, recover->error);
+    int rc = log_replay(recover->node->log, take_record, recover, recover->error);
 
     if (rc == ERR_CORRUPT && recover->recovery.reason[0] != '\0')
         snprintf(recover->error->reason, sizeof recover->error->reason, "%s",
@@ -107,6 +140,20 @@ static int replay(struct recover *recover)
     while (rc == 0)
         rc = check_queues(recover);
     return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+static void note_vhost(void *context, const struct catalog_command *command)
+{
+    if (command->kind == CATALOG_VHOST_ADD)
+        *(bool *)context = false;
+}
+
+/* Nobody could connect. */
+static bool has_no_vhost(struct recover *recover)
+{
+    bool has_none = true;
+    catalog_emit(recover->recovery.catalog, note_vhost, &has_none);
+    return has_none;
 }
 
 static void restore_catalog(struct recover *recover)
@@ -133,7 +180,8 @@ int node_recover(struct node *node, struct log_error *error)
     recover.recovery.recovers = log_recovers(node->log);
     rc = replay(&recover);
     /* Not by the files: the first start may have ended before its first record was durable. */
-    node->is_new = catalog_last_incarnation(recover.recovery.catalog) == 0;
+    node->is_new = catalog_last_incarnation(recover.recovery.catalog) == 0 ||
+                   (log_recovers(node->log) && has_no_vhost(&recover));
     if (rc == 0) {
         restore_catalog(&recover);
         rc = recover.rc;

@@ -15,7 +15,7 @@
  *     BODY        body
  *     CHUNK       crc:32 0:32 octets of a body
  *     ENQUEUE     command position:64 expires:64 body          the id of this record is the body's
- *     ENQUEUE_REF command position:64 expires:64 body id:64
+ *     ENQUEUE_REF command position:64 expires:64 body id:64 image-length:32 body-size:32 span:32 0:32
  *     SETTLE      command first:64 count:64                    acknowledged, rejected, purged
  *     EXPIRE      command first:64 count:64 time:64
  *     DELIVERED   incarnation:64 upto:64                       positions below may have been delivered
@@ -25,11 +25,12 @@
  *
  *     PAGE        incarnation:64 first position:64 count:32 crc:32 entry ...
  *                 entry: body id:64 expires:64 image-length:32 body-size:32 span:32 0:32
- *                 body id 0: nothing is there. `span`: parts before the body's that hold chunks of it
+ *                 body id 0: nothing is there
  *                 A chunk of a queue whose entries left memory. No command: replay passes over it
  *
  * body: image-length:32 names-length:16 flags:8 0:8 body-size:64 chunk-count:32 crc:32 chunk id:64 ... image
  * (the image as message.h draws it; of a chained body the octets are those of the chunks).
+ * `span`: how many parts before its body's record the first of its chunks lies; 0 without chunks.
  * Times are wall-clock milliseconds; 0 = never.
  *
  * What is read back while the node runs is read without the rest of its part, so it has a checksum of its
@@ -67,6 +68,7 @@ enum record_kind {
 #define RECORD_VERSION 1U
 
 #define RECORD_COMMAND_BYTES 32U
+#define RECORD_REF_BYTES (RECORD_COMMAND_BYTES + 40U)
 #define RECORD_BODY_FIXED 24U
 #define RECORD_STATE_FIXED 48U
 #define RECORD_STATE_ENTRY 40U

@@ -99,6 +99,21 @@ static HOT void place(struct stage *stage, struct writer *w, const struct queue_
     writer_u64(w, stage_wall_ms(stage, message->expires_ms));
 }
 
+/* What recovery must know of a body without reading it: how much it is, and where it begins. */
+static void refer(struct writer *w, const struct message_shared *shared)
+{
+    uint32_t span = 0;
+
+    if (shared->logged_chunk_count > 0)
+        span =
+            (uint32_t)(record_id_part(shared->body_id) - record_id_part(shared->logged_chunks[0]));
+    writer_u64(w, shared->body_id);
+    writer_u32(w, shared->place.length);
+    writer_u32(w, (uint32_t)MIN(shared->body_bytes, (uint64_t)UINT32_MAX));
+    writer_u32(w, span);
+    writer_u32(w, 0);
+}
+
 HOT lsn_t stage_enqueue(struct stage *stage, const struct queue_identity *queue, uint64_t position,
                         struct message *message, uint64_t *body)
 {
@@ -107,9 +122,9 @@ HOT lsn_t stage_enqueue(struct stage *stage, const struct queue_identity *queue,
 
     stage->is_urgent = true;
     if (UNLIKELY(is_logged(message))) {
-        w = record(stage, RECORD_ENQUEUE_REF, RECORD_COMMAND_BYTES + 24, &id);
+        w = record(stage, RECORD_ENQUEUE_REF, RECORD_REF_BYTES, &id);
         place(stage, &w, queue, position, message);
-        writer_u64(&w, message->shared->body_id);
+        refer(&w, message->shared);
         *body = message->shared->body_id;
         return end_record(stage, &w);
     }

@@ -15,8 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define RULES_MAX 8U
+/* In place of an errno: the call takes a second, and succeeds. */
+#define SLOW 100000
 
 struct rule {
     unsigned calls; /* enum disk_call */
@@ -66,7 +69,11 @@ static int judge(struct disk *disk, enum disk_call call, const char *name)
         if (!(rule->calls & call) || strncmp(name, rule->prefix, strlen(rule->prefix)) != 0)
             continue;
         number = atomic_fetch_add(&rule->count, 1) + 1;
-        if (rc == 0 && number >= rule->first && number <= rule->last)
+        if (number < rule->first || number > rule->last)
+            continue;
+        if (rule->error == -SLOW)
+            nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+        else if (rc == 0)
             rc = rule->error;
     }
     return rc;
@@ -258,7 +265,8 @@ static const struct word call_words[] = {
 };
 
 static const struct word error_words[] = {
-    {"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EROFS", EROFS}, {"EACCES", EACCES}, {NULL, 0},
+    {"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EROFS", EROFS},
+    {"EACCES", EACCES}, {"SLOW", SLOW},     {NULL, 0},
 };
 
 /* The word up to `*at`'s colon, which is passed; 0: unknown. */

@@ -22,7 +22,7 @@ def digest(folder):
     """Content of every file, as sums by name; not of the lock, which names its last owner, and of what is half-made."""
     found = {}
     for name in sorted(os.listdir(folder)):
-        if name != "tokkimq.lock" and not name.endswith(".new"):
+        if name not in ("tokkimq.lock", "transient") and not name.endswith(".new"):
             with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, name), "rb") as file:
                 found[name] = hashlib.sha256(file.read()).hexdigest()
     return found
@@ -302,6 +302,21 @@ def another_segment_size():
             original.node.kill()
         assert original.start(), original.said
         original.must_hold_all("after other segment sizes")
+        original.stop()
+
+
+@check
+def the_first_record():
+    """The vhost's: all names are in it."""
+    with Original([10, 20]) as original:
+        data = bytearray(original.read("segment-0000000000000001"))
+        data[4096 + 70] ^= 1
+        original.damage("segment-0000000000000001", bytes(data))
+        assert not original.start()
+        assert original.start("--recover"), original.said
+        with open(os.path.join(original.broker.data, REPORT)) as report:
+            assert "vhost" in report.read()
+        original.must_hold_all("without the vhost's record")
         original.stop()
 
 

@@ -2,9 +2,11 @@
 # A disk that fails or is full, or cannot do all that others can: no false confirm, a clear word, an orderly end or a wait. timeout: 150
 import inspect
 import signal
+import time
 
+import codec
 from crash import *
-from durable import Node, Publisher, Stream, account, bodies
+from durable import PERSISTENT, Node, Publisher, Stream, account, bodies
 from harness import *
 from mount import Mount
 
@@ -360,6 +362,40 @@ def neither_direct_nor_reserved():
         p.put("one-0", "again")
         node.halt()
         eq(bodies(node.up(), "one-0"), ["again"])
+
+
+# -- a slow disk
+
+
+def told_together(node, ch, request, answer, exchange, key):
+    """A persistent publish that `request` has made homeless is not confirmed before that is durable."""
+    publisher = node.channel()
+    publisher.rpc("confirm.select")
+    ch.send(request[0], **request[1])
+    time.sleep(0.1)  # it is on its way to a disk that takes a second; the publish comes second
+    raw = codec.method_frame(1, "basic.publish", exchange=exchange, routing_key=key)
+    publisher.c.write(raw + codec.content_frames(1, b"late", PERSISTENT))
+    publisher.confirms(1)
+    confirmed = time.monotonic()
+    ch.wait(answer)
+    early = time.monotonic() - confirmed
+    assert early < 0.5, f"confirmed {early:.2f} s before {answer}"
+
+
+@check
+def confirms_wait_for_what_goes():
+    with FaultyNode() as node:
+        assert node.start("sync:SLOW:1-:segment-"), node.said()
+        ch = node.channel()
+        for i in range(3):
+            queue, name = f"going-{i}", f"kept-{i}"
+            ch.queue(queue, exclusive=False, durable=True)
+            ch.exchange(name, durable=True)
+            ch.bind(queue, name, "k")
+            unbind = dict(queue=queue, exchange=name, routing_key="k")
+            told_together(node, ch, ("queue.unbind", unbind), "queue.unbind-ok", name, "k")
+            ch.bind(queue, name, "k")
+            told_together(node, ch, ("queue.delete", dict(queue=queue)), "queue.delete-ok", name if i == 1 else "", "k" if i == 1 else queue)
 
 
 main()

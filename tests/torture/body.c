@@ -23,6 +23,8 @@ static uint32_t mix(uint32_t number, uint32_t i)
 /* Octets of body in the image, and of each block of the chain. */
 static uint32_t inline_bytes(uint32_t number)
 {
+    if (number & NUMBER_SMALL)
+        return mix(number, 2) % 40;
     switch (mix(number, 1) % 8) {
     case 0:
         return mix(number, 2) % 12000;
@@ -35,7 +37,8 @@ static uint32_t inline_bytes(uint32_t number)
 
 static uint32_t chunk_count(uint32_t number)
 {
-    return mix(number, 3) % 24 == 0 ? 1 + mix(number, 4) % CHUNKS_MAX : 0;
+    return !(number & NUMBER_SMALL) && mix(number, 3) % 24 == 0 ? 1 + mix(number, 4) % CHUNKS_MAX
+                                                                : 0;
 }
 
 static uint32_t chunk_bytes(uint32_t number, uint32_t i)
@@ -49,6 +52,11 @@ static uint64_t chain_bytes(uint32_t number)
     for (uint32_t i = 0; i < chunk_count(number); i++)
         sum += chunk_bytes(number, i);
     return sum;
+}
+
+uint32_t body_bytes(uint32_t number)
+{
+    return chunk_count(number) > 0 ? (uint32_t)chain_bytes(number) : inline_bytes(number);
 }
 
 static uint8_t octet(uint32_t number, uint64_t i)
@@ -110,8 +118,7 @@ struct message body_make(struct sim *sim, struct sim_shard *at, uint32_t number,
     (void)sim;
     message.block = block_new(at->shard, FRAME_AT + MESSAGE_FRAME_OVERHEAD + body + 4);
     message.length = write_image(message.block->data, number);
-    message.body_bytes =
-        chunk_count(number) > 0 ? (uint32_t)chain_bytes(number) : inline_bytes(number);
+    message.body_bytes = body_bytes(number);
     message.flags = is_persistent ? MESSAGE_PERSISTENT : 0;
     if (chunk_count(number) > 0) {
         message.flags |= MESSAGE_CHAINED;

@@ -106,7 +106,7 @@ static void end_disk(struct sim *sim)
 static void end_life(struct sim *sim)
 {
     bool is_over = disk_memory_is_cut(sim->disk) || sim->span.is_over;
-    bool stops = log_failure(sim->log) == 0 && !is_over && hits(sim, 1, 4);
+    bool stops = log_failure(sim->log) == 0 && !is_over && !sim->is_unreadable && hits(sim, 1, 4);
 
     torture_counts.failures += log_failure(sim->log) != 0 && !is_over;
     if (stops) {
@@ -119,13 +119,12 @@ static void end_life(struct sim *sim)
 
 /* ---- a life ---- */
 
-/* The log's threads. */
-static bool write_some(struct sim *sim)
+bool write_some(struct sim *sim)
 {
     if (log_step(sim->log) != 0 || disk_memory_is_cut(sim->disk) || sim->span.is_over)
         return false;
     checkpoint_written(sim);
-    return true;
+    return !sim->is_unreadable;
 }
 
 static void live(struct sim *sim)
@@ -139,6 +138,9 @@ static void live(struct sim *sim)
         checkpoint_go_on(sim);
         if (hits(sim, writes_of_8, 8))
             goes_on = write_some(sim);
+        if (goes_on && hits(sim, 3, 4))
+            fetched(sim);
+        goes_on &= !sim->is_unreadable;
     }
 }
 
@@ -156,6 +158,7 @@ static bool begin(struct sim *sim, bool is_quiet)
     bool is_cut = !is_quiet && hits(sim, 1, 5);
 
     sim->has_failed_call = false;
+    sim->is_unreadable = false;
     if (is_cut)
         plan_end(sim, 12);
     else if (!is_quiet && hits(sim, 1, 12))
@@ -176,6 +179,7 @@ void history_run(uint64_t seed, bool is_verbose)
     struct sim sim = {.seed = seed, .is_verbose = is_verbose, .chance = {seed}, .now_ms = 1000};
     uint64_t lives = 2 + roll(&sim, 5);
 
+    sim.messages_max = hits(&sim, 1, 3) ? 640 : 200;
     sim.disk = disk_memory_new();
     for (uint64_t i = 0; i <= lives; i++) {
         choose_settings(&sim);

@@ -96,7 +96,7 @@ static bool goes_on(const struct sim *sim)
     return !disk_memory_is_cut(sim->disk) && !sim->span.is_over;
 }
 
-static int check_queues(struct restoring *restoring)
+static int check_queues(struct found_state *restoring)
 {
     uint64_t id = 0;
 
@@ -108,7 +108,7 @@ static int check_queues(struct restoring *restoring)
     return ERR_CORRUPT;
 }
 
-static int recover(struct sim *sim, struct restoring *restoring)
+static int recover(struct sim *sim, struct found_state *restoring)
 {
     int rc = log_replay(sim->log, recovery_record, &restoring->recovery, &restoring->error);
 
@@ -137,7 +137,7 @@ static void free_found(struct found *found)
 
 bool life_begin(struct sim *sim)
 {
-    struct restoring restoring = {.sim = sim};
+    struct found_state restoring = {.sim = sim};
     int rc = open_log(sim, &restoring.error);
 
     if (rc != 0)
@@ -174,6 +174,8 @@ void life_end(struct sim *sim)
 
     while (sim->model.applied < durable)
         model_step(&sim->model);
+    if (sim->is_alive)
+        log_stop(sim->log);
     if (sim->set) {
         checkpoint_forget(sim);
         mail_drop_all(sim);
@@ -185,17 +187,28 @@ void life_end(struct sim *sim)
     sim->is_alive = false;
 }
 
-/* What a client has had in its hands comes back marked. */
+/* What a client has had in its hands comes back marked, and nothing else. Both are sorted by position. */
+static void note_flags(const struct sim_queue *queue, struct model_queue *model)
+{
+    size_t i = 0;
+
+    for (size_t j = 0; j < model->count; j++) {
+        const struct live_message *live;
+        while (i < queue->count && queue->messages[i].position < model->messages[j].position)
+            i++;
+        if (i == queue->count)
+            break;
+        live = &queue->messages[i];
+        if (live->position == model->messages[j].position)
+            model->messages[j].was_redelivered = live->is_unacked || live->is_redelivered;
+    }
+}
+
 static void note_unacked(struct sim *sim)
 {
-    for (uint8_t name = 0; name < SIM_QUEUES; name++) {
-        const struct sim_queue *queue = &sim->queues[name];
-        struct model_queue *model = sim->model.queues[name];
-        for (size_t i = 0; queue->queue && model && i < queue->count; i++)
-            for (size_t j = 0; queue->messages[i].is_unacked && j < model->count; j++)
-                model->messages[j].was_redelivered |=
-                    model->messages[j].position == queue->messages[i].position;
-    }
+    for (uint8_t name = 0; name < SIM_QUEUES; name++)
+        if (sim->queues[name].queue && sim->model.queues[name])
+            note_flags(&sim->queues[name], sim->model.queues[name]);
 }
 
 bool life_stop(struct sim *sim)

@@ -68,10 +68,15 @@ static void tell(const struct torture_counts *counts)
            (unsigned long long)counts->second_cuts, (unsigned long long)counts->kills,
            (unsigned long long)counts->stops, (unsigned long long)counts->failures);
     printf("%llu effects logged, %llu of them unsure at a cut; %llu transactions, %llu "
-           "checkpoints, %llu messages recovered\n",
+           "checkpoints, %llu messages recovered\n"
+           "%llu pages left memory, %llu came back, %llu were there at a start; %llu gets waited, "
+           "%llu "
+           "queues were read to the end\n",
            (unsigned long long)counts->events, (unsigned long long)counts->unsure,
            (unsigned long long)counts->transactions, (unsigned long long)counts->checkpoints,
-           (unsigned long long)counts->messages);
+           (unsigned long long)counts->messages, (unsigned long long)counts->pages,
+           (unsigned long long)counts->loaded, (unsigned long long)counts->restored_pages,
+           (unsigned long long)counts->later, (unsigned long long)counts->drained);
 }
 
 static bool run_apart(uint64_t seed, bool is_verbose)

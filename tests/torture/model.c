@@ -126,6 +126,7 @@ static void on_queue_event(struct model_queue *queue, const struct event *event)
         take_message(queue, event);
     else
         queue->marked = MAX(queue->marked, event->position);
+    queue->ever_marked = MAX(queue->ever_marked, queue->marked);
 }
 
 void model_step(struct model *model)
@@ -173,6 +174,9 @@ static const char *message_differs(const struct model_queue *queue,
 {
     bool must_be_redelivered =
         message->was_redelivered || (!is_clean && message->position < queue->marked);
+    /* A mark may run ahead; after a good end each message says for itself. */
+    bool may_be_redelivered =
+        must_be_redelivered || (!is_clean && message->position < queue->ever_marked);
 
     if (there->position != message->position || there->number != message->number)
         snprintf(text, 256,
@@ -186,6 +190,9 @@ static const char *message_differs(const struct model_queue *queue,
     else if (must_be_redelivered && !there->is_redelivered)
         snprintf(text, 256, "queue q%u: message %u at %llu is not flagged redelivered", queue->name,
                  message->number, (unsigned long long)message->position);
+    else if (there->is_redelivered && !may_be_redelivered)
+        snprintf(text, 256, "queue q%u: message %u at %llu was not delivered, and says so",
+                 queue->name, message->number, (unsigned long long)message->position);
     else
         return NULL;
     return text;

@@ -4,9 +4,6 @@
 
 #include "base/bug.h"
 
-/* In one queue: what one operation takes away has records of at most 64 octets for each. */
-#define MESSAGES_MAX 200U
-
 /* ---- on the queue's shard ---- */
 
 static bool has_expired(const struct sim_shard *at, const struct message *message)
@@ -18,7 +15,9 @@ void enqueue_here(struct sim *sim, struct sim_queue *queue, struct message *mess
                   uint32_t number)
 {
     struct sim_shard *at = shard_of(sim, queue);
-    struct live_message live = {.position = queue->queue->entries.tail, .number = number};
+    struct live_message live = {.position = queue->queue->entries.tail,
+                                .number = number,
+                                .expires_ms = message->expires_ms};
     struct event event = {
         .kind = EVENT_ADD,
         .transaction = at->stage.transaction,
@@ -49,9 +48,13 @@ void settle_here(struct sim *sim, struct sim_queue *queue, uint64_t first, uint6
     shard_current = at->shard;
     shard_make_room(sim, queue->queue->ref.shard);
     (void)queue_settle(queue->queue, first, count, how, consumer_find(&at->host, consumer));
-    for (size_t i = 0; i < queue->count; i++)
-        if (queue->messages[i].position - first < count)
-            queue->messages[i].is_redelivered |= how == QUEUE_SETTLE_REQUEUE;
+    for (size_t i = 0; i < queue->count; i++) {
+        struct live_message *live = &queue->messages[i];
+        if (live->position - first >= count || !live->is_unacked)
+            continue;
+        live->is_redelivered |= how == QUEUE_SETTLE_REQUEUE;
+        live->must_go = how == QUEUE_SETTLE_ACK || how == QUEUE_SETTLE_REJECT;
+    }
     queue_observe(sim, queue);
 }
 
@@ -59,8 +62,7 @@ void settle_here(struct sim *sim, struct sim_queue *queue, uint64_t first, uint6
 
 static bool is_open(const struct sim *sim, const struct sim_queue *queue)
 {
-    (void)sim;
-    return queue->queue && queue->count < MESSAGES_MAX;
+    return queue->queue && queue->count < sim->messages_max;
 }
 
 static void send_message(struct sim *sim, uint16_t shard, struct sim_queue *to,
@@ -76,15 +78,11 @@ static void send_message(struct sim *sim, uint16_t shard, struct sim_queue *to,
 }
 
 /* As the broker does: the body once in the log, far queues get references of their own. */
-static void publish_to(struct sim *sim, uint16_t shard, struct sim_queue **to, uint32_t count,
-                       uint64_t transaction)
+void publish_to(struct sim *sim, uint16_t shard, struct sim_queue **to, uint32_t count,
+                struct message message, uint32_t number, uint64_t transaction)
 {
     struct sim_shard *at = &sim->shards[shard];
-    uint32_t number = ++sim->next_number;
-    struct message message = body_make(sim, at, number, !hits(sim, 1, 8));
 
-    if (hits(sim, 1, 10))
-        message.expires_ms = sim->now_ms + roll(sim, 200);
     say(sim, "message %u from shard %u to %u queues, first %u%s, transaction %llu", number, shard,
         count, to[0]->name, message.flags & MESSAGE_PERSISTENT ? "" : ", transient",
         (unsigned long long)transaction);
@@ -110,7 +108,9 @@ void publish_random(struct sim *sim, uint16_t shard, uint64_t transaction)
     struct sim_queue *to[SIM_QUEUES];
     uint64_t wanted = hits(sim, 1, 6) ? 1 + roll(sim, SIM_QUEUES) : 1;
     uint64_t from = roll(sim, SIM_QUEUES);
+    uint32_t number = ++sim->next_number;
     uint32_t count = 0;
+    struct message message;
 
     shard_current = sim->shards[shard].shard;
     for (uint64_t i = 0; i < SIM_QUEUES && count < wanted; i++) {
@@ -118,8 +118,12 @@ void publish_random(struct sim *sim, uint16_t shard, uint64_t transaction)
         if (is_open(sim, queue))
             to[count++] = queue;
     }
-    if (count > 0)
-        publish_to(sim, shard, to, count, transaction);
+    if (count == 0)
+        return;
+    message = body_make(sim, &sim->shards[shard], number, !hits(sim, 1, 8));
+    if (hits(sim, 1, 10))
+        message.expires_ms = sim->now_ms + roll(sim, 200);
+    publish_to(sim, shard, to, count, message, number, transaction);
 }
 
 /* ---- settling ---- */
@@ -153,7 +157,7 @@ static void settle_run(struct sim *sim, struct sim_queue *queue, size_t first, u
     enum queue_settle_how how = hows[roll(sim, ARRAY_LEN(hows))];
     uint64_t position = queue->messages[first].position;
     struct consumer_ref consumer = queue->messages[first].consumer;
-    uint64_t count = run_from(queue, first, 1 + roll(sim, 12));
+    uint64_t count = run_from(queue, first, 1 + roll(sim, hits(sim, 1, 3) ? 400 : 12));
     struct sim_mail *mail;
 
     say(sim, "settle %d of %llu at %llu in queue %u from shard %u, transaction %llu", how,
@@ -192,19 +196,11 @@ void settle_random(struct sim *sim, uint16_t shard, uint64_t transaction)
 
 static void on_deliver(struct consumer *consumer, struct message *message, uint64_t position)
 {
-    struct sim_queue *queue = consumer->owner.context;
+    struct live_message *live = queue_gives(consumer->owner.context, message, position);
 
-    for (size_t i = queue->count; i-- > 0;) {
-        struct live_message *live = &queue->messages[i];
-        if (live->position != position)
-            continue;
-        body_check(queue->sim, message, live->number);
-        live->consumer = consumer->ref;
-        live->is_redelivered = true;
-        return;
-    }
-    torture_fail(queue->sim, "queue %u delivers a message at %llu that is not there", queue->name,
-                 (unsigned long long)position);
+    live->consumer = consumer->ref;
+    live->is_unacked = !consumer->no_ack;
+    live->must_go = consumer->no_ack;
 }
 
 static void on_cancelled(struct consumer *consumer)
@@ -212,49 +208,72 @@ static void on_cancelled(struct consumer *consumer)
     (void)consumer;
 }
 
-static void change_consumer(struct sim *sim, struct sim_queue *queue)
+void operation_cancel(struct sim *sim, struct sim_queue *queue)
+{
+    say(sim, "queue %u loses its consumer", queue->name);
+    consumer_cancel(queue->consumer);
+    queue->consumer = NULL;
+}
+
+void operation_consume(struct sim *sim, struct sim_queue *queue, uint32_t prefetch, bool no_ack)
 {
     static const struct consumer_events events = {on_deliver, on_cancelled};
     static const uint8_t open = 0;
     struct consumer_settings settings = {
-        .no_ack = hits(sim, 1, 4),
-        .prefetch = hits(sim, 1, 4) ? 0 : (uint32_t)(1 + roll(sim, 20)),
+        .no_ack = no_ack,
+        .prefetch = prefetch,
         .window = CONSUMER_NO_WINDOW,
         .gate = &open,
         .events = &events,
         .owner = {.context = queue},
     };
 
-    if (queue->consumer) {
-        say(sim, "queue %u loses its consumer", queue->name);
-        consumer_cancel(queue->consumer);
-        queue->consumer = NULL;
-        return;
-    }
     say(sim, "queue %u gets a consumer%s", queue->name, settings.no_ack ? " without acks" : "");
     if (consumer_add(queue->queue, &settings, &queue->consumer) != 0)
         torture_fail(sim, "queue %u takes no consumer", queue->name);
 }
 
-static void get(struct sim *sim, struct sim_queue *queue)
+static void change_consumer(struct sim *sim, struct sim_queue *queue)
+{
+    if (queue->consumer)
+        operation_cancel(sim, queue);
+    else
+        operation_consume(sim, queue, hits(sim, 1, 4) ? 0 : (uint32_t)(1 + roll(sim, 20)),
+                          hits(sim, 1, 4));
+}
+
+/* It asks again when it is told. */
+static void wait_for_load(struct sim *sim, struct sim_queue *queue)
+{
+    say(sim, "a get waits in queue %u", queue->name);
+    CHECK(sim, shard_of(sim, queue)->host.loads > 0, "queue %u: a get waits for nothing",
+          queue->name);
+    torture_counts.later++;
+    queue->getters++;
+    queue->queue->getters = queue;
+}
+
+void operation_get(struct sim *sim, struct sim_queue *queue)
 {
     struct sim_shard *at = shard_of(sim, queue);
     bool no_ack = hits(sim, 1, 3);
+    struct live_message *live;
     struct message message;
     uint64_t position;
+    enum queue_got got;
 
     shard_make_room(sim, queue->queue->ref.shard);
-    if (!queue_get(queue->queue, no_ack, &message, &position)) {
+    got = queue_get(queue->queue, no_ack, &message, &position);
+    if (got == QUEUE_GOT_LATER && !sim->is_unreadable)
+        wait_for_load(sim, queue);
+    if (got != QUEUE_GOT_MESSAGE) {
         queue_observe(sim, queue); /* what had expired is gone */
         return;
     }
-    for (size_t i = 0; i < queue->count; i++) {
-        if (queue->messages[i].position != position)
-            continue;
-        body_check(sim, &message, queue->messages[i].number);
-        queue->messages[i].consumer = (struct consumer_ref){0};
-        queue->messages[i].is_redelivered = true;
-    }
+    live = queue_gives(queue, &message, position);
+    live->consumer = (struct consumer_ref){0};
+    live->is_unacked = !no_ack;
+    live->must_go = no_ack;
     say(sim, "got %llu of queue %u%s", (unsigned long long)position, queue->name,
         no_ack ? " without ack" : "");
     if (no_ack)
@@ -268,12 +287,14 @@ static void purge(struct sim *sim, struct sim_queue *queue)
 
     say(sim, "queue %u is purged", queue->name);
     shard_make_room(sim, queue->queue->ref.shard);
+    for (size_t i = 0; i < queue->count; i++)
+        queue->messages[i].must_go = !queue->messages[i].is_unacked;
     (void)queue_purge(queue->queue, &lsn);
     queue_observe(sim, queue);
 }
 
-/* The end of a shard's turn, as far as its queues go. A turn may leave its records for the next. */
-static void dispatch(struct sim *sim, struct sim_queue *queue)
+/* A turn may leave its records for the next. */
+void operation_dispatch(struct sim *sim, struct sim_queue *queue)
 {
     shard_make_room(sim, queue->queue->ref.shard);
     queue->queue->ops->dispatch(queue->queue);
@@ -302,10 +323,10 @@ static void queue_random(struct sim *sim)
     case 4:
     case 5:
     case 6:
-        get(sim, queue);
+        operation_get(sim, queue);
         break;
     default:
-        dispatch(sim, queue);
+        operation_dispatch(sim, queue);
     }
 }
 
@@ -330,8 +351,14 @@ void operation_random(struct sim *sim)
     uint16_t shard = (uint16_t)roll(sim, sim->shard_count);
     uint64_t what = roll(sim, 100);
 
-    if (what < 40)
+    if (what < 34)
         publish_random(sim, shard, 0);
+    else if (what < 36)
+        burst_random(sim);
+    else if (what < 37)
+        drain_random(sim);
+    else if (what < 41)
+        page_out_random(sim);
     else if (what < 55)
         settle_random(sim, shard, 0);
     else if (what < 75)

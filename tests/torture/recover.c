@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- what a recovery found ---- */
@@ -32,13 +33,15 @@ static void find_bindings(const struct sim *sim, const struct vhost_view *view, 
     }
 }
 
-static void want(struct restoring *restoring, int code)
+static void want(struct found_state *restoring, int code)
 {
     if (restoring->rc == 0)
         restoring->rc = code;
 }
 
-static int read_chain(struct restoring *restoring, struct sim_shard *at, struct message *message,
+/* ---- messages, read here apart from the queue's own way ---- */
+
+static int read_chain(struct found_state *restoring, struct sim_shard *at, struct message *message,
                       const struct record_body *body)
 {
     struct message_shared *shared;
@@ -71,24 +74,19 @@ static int read_chain(struct restoring *restoring, struct sim_shard *at, struct 
 }
 
 /* The message whose body is record `id`. */
-static int read_message(struct restoring *restoring, struct sim_shard *at, uint64_t id,
+static int read_message(struct found_state *restoring, struct sim_shard *at, uint64_t id,
                         struct message *message)
 {
     struct sim *sim = restoring->sim;
     struct record_header header;
     struct record_body body;
     const uint8_t *payload;
-    struct cursor in;
     int rc = log_read(sim->log, id, &header, &payload, &restoring->error);
 
     if (rc != 0)
         return rc;
-    in = cursor_of(payload, header.octets);
-    CHECK(sim, header.kind == RECORD_ENQUEUE || header.kind == RECORD_BODY, "a body of kind %u",
-          header.kind);
-    if (header.kind == RECORD_ENQUEUE)
-        (void)cursor_bytes(&in, RECORD_COMMAND_BYTES + 16);
-    CHECK(sim, record_body_read(&in, &body) == 0, "a body that is none");
+    CHECK(sim, record_message_read(header.kind, payload, header.octets, &body) == 0,
+          "a body that is none, of kind %u", header.kind);
     *message = (struct message){
         .length = body.image_len,
         .names_len = body.names_len,
@@ -103,54 +101,124 @@ static int read_message(struct restoring *restoring, struct sim_shard *at, uint6
     return rc;
 }
 
-static int restore_message(struct restoring *restoring, struct queue *queue, uint8_t name,
-                           const struct recovered_queue *model, const struct recovered_entry *entry)
+/* A queue whose messages are looked for. */
+struct search {
+    struct found_state *restoring;
+    struct sim_shard *at;
+    const struct recovered_queue *model;
+    struct found_queue *found;
+};
+
+static int find_message(struct search *search, const struct recovered_entry *entry)
 {
-    struct sim *sim = restoring->sim;
-    struct sim_shard *at = &sim->shards[queue->ref.shard];
-    struct found_queue *found = &restoring->found.queues[name];
-    struct live_message live = {.position = entry->position, .is_kept = true};
+    struct sim *sim = search->restoring->sim;
+    bool is_marked =
+        !search->restoring->found.is_clean && entry->position < search->model->delivered;
     struct message message;
-    int rc = read_message(restoring, at, entry->body, &message);
+    uint32_t number;
+    int rc = read_message(search->restoring, search->at, entry->body, &message);
 
     if (rc != 0)
         return rc;
-    live.number = body_number(sim, &message);
-    body_check(sim, &message, live.number);
-    if (entry->is_redelivered || (!restoring->found.is_clean && entry->position < model->delivered))
-        message.flags |= MESSAGE_REDELIVERED;
-    live.is_redelivered = (message.flags & MESSAGE_REDELIVERED) != 0;
-    message.expires_ms = entry->expires_ms ? entry->expires_ms - SIM_WALL_OFFSET : 0;
-    found->messages[found->count++] = (struct found_message){
-        entry->position, entry->expires_ms, live.number, message.flags & MESSAGE_REDELIVERED};
-    queue_restore(queue, entry->position, entry->body, &message);
-    (void)queue_remember(&sim->queues[name], &live);
+    number = body_number(sim, &message);
+    body_check(sim, &message, number);
+    message_unref(search->at->shard, &search->at->host.descriptors, &message);
+    search->found->messages[search->found->count++] = (struct found_message){
+        entry->position, entry->expires_ms, number, entry->is_redelivered || is_marked};
     return 0;
 }
 
-static int restore_messages(struct restoring *restoring, struct queue *queue, uint8_t name)
+static int find_in_page(struct search *search, const struct recovered_page *page)
 {
-    const struct recovered_queue *model =
-        recovery_find(&restoring->recovery, queue->ref.incarnation);
-    int rc = 0;
+    struct record_page_entry entries[ENTRIES_PER_CHUNK];
+    struct sim *sim = search->restoring->sim;
+    struct record_header header;
+    const uint8_t *payload;
+    int rc;
 
-    restoring->found.queues[name].incarnation = queue->ref.incarnation;
-    if (!model)
+    if (bits_count(&page->page.live) == 0)
         return 0;
-    restoring->found.queues[name].messages =
-        mem_alloc_zero((model->count + 1) * sizeof(struct found_message));
-    for (size_t i = 0; i < model->count && rc == 0; i++)
-        if (!model->entries[i].is_gone)
-            rc = restore_message(restoring, queue, name, model, &model->entries[i]);
-    queue_restore_end(queue, model->tail, model->sequence);
-    restoring->found.queues[name].tail = queue->entries.tail;
-    queue->epoch = model->epoch;
-    queue->marked = restoring->found.is_clean ? 0 : model->delivered;
-    restoring->sim->queues[name].marked = queue->marked;
+    rc = log_read(sim->log, page->page.id, &header, &payload, &search->restoring->error);
+    if (rc != 0)
+        return rc;
+    CHECK(sim,
+          header.kind == RECORD_PAGE &&
+              record_page_read(payload, header.octets, search->model->incarnation, page->first,
+                               entries, ENTRIES_PER_CHUNK) == 0,
+          "a page that is none");
+    torture_counts.restored_pages++;
+    for (uint32_t i = bits_next(&page->page.live, 0); rc == 0 && i < ENTRIES_PER_CHUNK;
+         i = bits_next(&page->page.live, i + 1))
+        rc = find_message(search, &(struct recovered_entry){
+                                      .position = page->first + i,
+                                      .expires_ms = entries[i].expires_ms,
+                                      .body = entries[i].body,
+                                      .is_redelivered = bits_has(&page->page.redelivered, i)});
     return rc;
 }
 
-static int restore_queue(struct restoring *restoring, const struct catalog_command *command)
+static int by_position(const void *a, const void *b)
+{
+    const struct found_message *one = a;
+    const struct found_message *other = b;
+    return (one->position > other->position) - (one->position < other->position);
+}
+
+static int find_messages(struct search *search)
+{
+    const struct recovered_queue *model = search->model;
+    size_t most = model->count + model->page_count * ENTRIES_PER_CHUNK;
+    int rc = 0;
+
+    search->found->messages = mem_alloc_zero((most + 1) * sizeof(struct found_message));
+    for (size_t i = 0; rc == 0 && i < model->count; i++)
+        rc = model->entries[i].is_gone ? 0 : find_message(search, &model->entries[i]);
+    for (size_t i = 0; rc == 0 && i < model->page_count; i++)
+        rc = find_in_page(search, &model->pages[i]);
+    qsort(search->found->messages, search->found->count, sizeof(struct found_message), by_position);
+    return rc;
+}
+
+/* What was found here must stand in the queue that the node has made of it. */
+static int restore_messages(struct found_state *restoring, struct queue *queue, uint8_t name)
+{
+    struct sim *sim = restoring->sim;
+    struct found_queue *found = &restoring->found.queues[name];
+    const struct recovered_queue *model =
+        recovery_find(&restoring->recovery, queue->ref.incarnation);
+    struct search search = {restoring, &sim->shards[queue->ref.shard], model, found};
+    int rc;
+
+    found->incarnation = queue->ref.incarnation;
+    if (!model)
+        return 0;
+    rc = find_messages(&search);
+    if (rc == 0)
+        rc = restore_queue(queue, model, sim->log, &restoring->error);
+    if (rc != 0)
+        return rc;
+    found->tail = queue->entries.tail;
+    sim->queues[name].marked = queue->marked;
+    for (size_t i = 0; i < found->count; i++) {
+        const struct found_message *message = &found->messages[i];
+        struct live_message live = {
+            .position = message->position,
+            .number = message->number,
+            .is_kept = true,
+            .is_redelivered = message->is_redelivered,
+            .expires_ms = message->expires_ms ? message->expires_ms - SIM_WALL_OFFSET : 0,
+        };
+        CHECK(sim, queue_state_at(queue, message->position) == MESSAGE_READY,
+              "queue %u has no message at %llu", name, (unsigned long long)message->position);
+        (void)queue_remember(&sim->queues[name], &live);
+    }
+    queue_look(sim, &sim->queues[name]);
+    return 0;
+}
+
+/* ---- queues ---- */
+
+static int declare_again(struct found_state *restoring, const struct catalog_command *command)
 {
     struct sim *sim = restoring->sim;
     struct catalog_command copy = *command;
@@ -175,16 +243,16 @@ static int restore_queue(struct restoring *restoring, const struct catalog_comma
 
 static void restore_command(void *context, const struct catalog_command *command)
 {
-    struct restoring *restoring = context;
+    struct found_state *restoring = context;
     struct catalog_result result;
 
     if (command->kind == CATALOG_QUEUE_DECLARE)
-        want(restoring, restoring->rc == 0 ? restore_queue(restoring, command) : 0);
+        want(restoring, restoring->rc == 0 ? declare_again(restoring, command) : 0);
     else
         catalog_apply(restoring->sim->catalog, command, &result);
 }
 
-int restore(struct restoring *restoring)
+int restore(struct found_state *restoring)
 {
     struct sim *sim = restoring->sim;
     const struct recovery *recovery = &restoring->recovery;

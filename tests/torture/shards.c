@@ -40,8 +40,8 @@ void shard_settled(struct sim *sim, uint16_t shard)
             sim->transactions[i].touched &= ~(1ULL << shard);
 }
 
-/* Records of what one operation takes away, of at most MESSAGES_MAX messages. */
-#define ROOM_BYTES (16U * 1024U)
+/* Records of what one operation takes away: of at most 64 octets for each run of neighbours. */
+#define ROOM_BYTES (20U * 1024U)
 
 void shard_make_room(struct sim *sim, uint16_t shard)
 {
@@ -108,12 +108,13 @@ void open_shards(struct sim *sim)
 {
     static const struct shard_hooks hooks = {ignore, ignore, ignore_mail, ignore, ignore,
                                              no,     ignore, ignore,      no};
-    static const struct queue_host_events events = {ignore_idle, ignore_idle, NULL};
+    static const struct queue_host_events events = {ignore_idle, on_loaded, on_unreadable};
     int rc = shard_set_new(sim->shard_count, 0, &hooks, &sim->set);
 
     BUG_ON(rc != 0, "shards: %s", err_text(rc));
     for (uint16_t i = 0; i < sim->shard_count; i++) {
         struct sim_shard *at = &sim->shards[i];
+        at->sim = sim;
         at->shard = sim->set->shards[i];
         at->shard->now_ms = sim->now_ms;
         at->stage = (struct stage){.wall_offset_ms = SIM_WALL_OFFSET};
@@ -180,12 +181,18 @@ void queue_observe(struct sim *sim, struct sim_queue *queue)
 
     for (size_t i = 0; i < queue->count; i++) {
         struct live_message live = queue->messages[i];
-        const struct message *there = entries_at(&queue->queue->entries, live.position);
-        if (!there) {
+        enum message_state state = queue_state_at(queue->queue, live.position);
+        bool may_expire = live.expires_ms != 0 && live.expires_ms <= sim->now_ms &&
+                          !(live.is_unacked && state == MESSAGE_GONE);
+        CHECK(sim, state == MESSAGE_GONE || !live.must_go, "queue %u keeps message %u at %llu",
+              queue->name, live.number, (unsigned long long)live.position);
+        if (state == MESSAGE_GONE) {
+            CHECK(sim, live.must_go || may_expire, "queue %u has lost message %u at %llu",
+                  queue->name, live.number, (unsigned long long)live.position);
             note_gone(sim, queue, &live);
             continue;
         }
-        live.is_unacked = there->state == MESSAGE_UNACKED;
+        live.is_unacked = state == MESSAGE_UNACKED;
         live.is_leaving &= live.is_unacked;
         if (live.is_unacked && live.is_kept)
             delivered = live.position + 1;
@@ -193,7 +200,48 @@ void queue_observe(struct sim *sim, struct sim_queue *queue)
     }
     queue->count = kept;
     note_delivered(sim, queue, delivered);
+    queue_look(sim, queue);
     shard_settled(sim, queue->queue->ref.shard);
+}
+
+struct live_message *queue_message(struct sim_queue *queue, uint64_t position)
+{
+    size_t low = 0;
+    size_t high = queue->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (queue->messages[middle].position < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    CHECK(queue->sim, low < queue->count && queue->messages[low].position == position,
+          "queue %u gives a message at %llu that is not there", queue->name,
+          (unsigned long long)position);
+    return &queue->messages[low];
+}
+
+/* The right one: its octets, its flag, and nothing that is ready comes before it. */
+struct live_message *queue_gives(struct sim_queue *queue, const struct message *message,
+                                 uint64_t position)
+{
+    struct sim *sim = queue->sim;
+    struct live_message *live = queue_message(queue, position);
+
+    body_check(sim, message, live->number);
+    CHECK(sim, !live->is_unacked && !live->must_go, "queue %u gives message %u twice", queue->name,
+          live->number);
+    CHECK(sim, ((message->flags & MESSAGE_REDELIVERED) != 0) == live->is_redelivered,
+          "queue %u: message %u is %sflagged redelivered", queue->name, live->number,
+          live->is_redelivered ? "not " : "");
+    for (const struct live_message *before = queue->messages; before < live; before++)
+        CHECK(sim,
+              before->is_unacked || before->must_go ||
+                  (before->expires_ms != 0 && before->expires_ms <= sim->now_ms),
+              "queue %u gives %llu before %llu", queue->name, (unsigned long long)position,
+              (unsigned long long)before->position);
+    return live;
 }
 
 struct sim_shard *shard_of(struct sim *sim, const struct sim_queue *queue)
@@ -211,6 +259,7 @@ void queue_begin(struct sim *sim, uint8_t name, struct queue *queue)
     at->marked = queue->marked;
     at->count = 0;
     at->consumer = NULL;
+    at->getters = 0;
 }
 
 void queue_end(struct sim *sim, uint8_t name)
@@ -225,6 +274,7 @@ void queue_end(struct sim *sim, uint8_t name)
         if (at->messages[i].is_unacked && at->messages[i].consumer.generation != 0)
             consumer_settled(&shard->host, consumer_find(&shard->host, at->messages[i].consumer),
                              1);
+    at->queue->getters = NULL; /* they find that it goes */
     queue_table_set(shard->host.table, at->queue->ref.slot, NULL);
     queue_free(at->queue);
     mem_free(at->messages);
@@ -241,7 +291,10 @@ void close_shards(struct sim *sim)
     catalog_free(sim->catalog);
     reclaim_free(sim->reclaim);
     for (uint16_t i = 0; i < sim->shard_count; i++) {
+        forget_loads(sim, i);
         CHECK(sim, sim->shards[i].host.messages == 0, "messages are left in no queue");
+        CHECK(sim, queue_host_bytes(&sim->shards[i].host) == 0, "%llu octets are left of queues",
+              (unsigned long long)queue_host_bytes(&sim->shards[i].host));
         timer_stop(&sim->shards[i].shard->timers, &sim->shards[i].host.relocate_timer);
         queue_host_fini(&sim->shards[i].host);
         mem_free(sim->shards[i].staged.all);

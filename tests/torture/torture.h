@@ -5,7 +5,7 @@
 
 #include "core/catalog/catalog.h"
 #include "core/queue/consumer.h"
-#include "core/recovery/recovery.h"
+#include "core/recovery/restore.h"
 #include "storage/chance.h"
 #include "storage/disk_memory.h"
 
@@ -67,7 +67,8 @@ struct model_message {
 struct model_queue {
     uint64_t incarnation;
     uint64_t marked;
-    uint64_t tail; /* behind the highest position that was given */
+    uint64_t ever_marked; /* in all lives */
+    uint64_t tail;        /* behind the highest position that was given */
     uint8_t name;
     struct model_message *messages; /* by position */
     size_t count;
@@ -134,8 +135,10 @@ struct live_message {
     uint32_t number;
     bool is_kept;
     bool is_unacked;
-    bool is_redelivered;          /* a client had it before */
+    bool is_redelivered;          /* what its next delivery must say */
     bool is_leaving;              /* its settle is under way */
+    bool must_go;                 /* the present operation takes it away */
+    uint64_t expires_ms;          /* shard clock */
     struct consumer_ref consumer; /* who has it, when it was a consumer */
 };
 
@@ -148,6 +151,7 @@ struct sim_queue {
     size_t count;
     size_t capacity;
     struct consumer *consumer; /* NULL: nobody consumes */
+    uint32_t getters;          /* clients that got QUEUE_GOT_LATER */
 };
 
 struct sim_transaction {
@@ -178,6 +182,7 @@ struct sim_mail {
 };
 
 struct sim_shard {
+    struct sim *sim;
     struct shard *shard;
     struct stage stage;
     struct queue_host host;
@@ -223,10 +228,12 @@ struct sim {
     struct life_span span;
     struct model model;
     uint32_t next_number;
+    size_t messages_max; /* in one queue */
     uint64_t now_ms;
     uint64_t lives;
     bool is_alive;        /* recovered, and not ended yet */
     bool has_failed_call; /* a fault was planned in this life */
+    bool is_unreadable;   /* the disk did not give something back: the node ends */
 
     /* Of the present life. */
     struct log *log;
@@ -255,12 +262,14 @@ __attribute__((noreturn, format(printf, 2, 3))) void torture_fail(const struct s
             torture_fail(sim, __VA_ARGS__);                                                        \
     } while (0)
 
-/* body.c: messages whose bytes follow from their number */
+/* body.c: messages whose bytes follow from their number; those with this bit are small */
+#define NUMBER_SMALL (1U << 31)
 struct message body_make(struct sim *sim, struct sim_shard *at, uint32_t number,
                          bool is_persistent);
 void body_check(const struct sim *sim, const struct message *message, uint32_t number);
 /* The number in its first octets. */
 uint32_t body_number(const struct sim *sim, const struct message *message);
+uint32_t body_bytes(uint32_t number);
 
 /* lent.c: `disk`, which outlives this one, and `span`. */
 struct disk *disk_lend(struct disk *disk, struct life_span *span);
@@ -284,9 +293,14 @@ struct live_message *queue_remember(struct sim_queue *queue, const struct live_m
 /* What the last operation has done to the messages of the queue. */
 void queue_observe(struct sim *sim, struct sim_queue *queue);
 struct sim_shard *shard_of(struct sim *sim, const struct sim_queue *queue);
+/* The message at `position`, which is there. */
+struct live_message *queue_message(struct sim_queue *queue, uint64_t position);
+/* `message`, at `position`, is given to a client: it must be the right one. */
+struct live_message *queue_gives(struct sim_queue *queue, const struct message *message,
+                                 uint64_t position);
 
 /* recover.c */
-struct restoring {
+struct found_state {
     struct sim *sim;
     struct recovery recovery;
     struct found found;
@@ -295,7 +309,7 @@ struct restoring {
 };
 
 /* From the replayed records to queues. Errors as log_read. */
-int restore(struct restoring *restoring);
+int restore(struct found_state *restoring);
 
 /* life.c */
 /* Begin a life on sim->disk: recover, compare, rebuild. False: the power went meanwhile (or a planned
@@ -308,6 +322,30 @@ bool life_stop(struct sim *sim);
 
 /* operations.c: what clients do. */
 void operation_random(struct sim *sim);
+/* A client asks for a message. */
+void operation_get(struct sim *sim, struct sim_queue *queue);
+/* The end of a turn, as far as this queue goes. */
+void operation_dispatch(struct sim *sim, struct sim_queue *queue);
+/* A consumer, or none any more. */
+void operation_consume(struct sim *sim, struct sim_queue *queue, uint32_t prefetch, bool no_ack);
+void operation_cancel(struct sim *sim, struct sim_queue *queue);
+
+/* paging.c */
+/* Everything that is known of a queue must be what this program knows. */
+void queue_look(const struct sim *sim, const struct sim_queue *queue);
+enum message_state queue_state_at(const struct queue *queue, uint64_t position);
+/* Some memory is let go. */
+void page_out_random(struct sim *sim);
+/* The shards take what was read. */
+void fetched(struct sim *sim);
+/* The host's events. */
+void on_loaded(struct queue *queue);
+void on_unreadable(struct queue_host *host, const struct queue *queue, uint64_t id, int rc);
+/* A queue that many messages come to, or that is read to its end. */
+void burst_random(struct sim *sim);
+void drain_random(struct sim *sim);
+/* Nothing is waited for any more, since the log has ended. */
+void forget_loads(struct sim *sim, uint16_t shard);
 
 /* catalog.c: what clients declare and delete. */
 void catalog_random(struct sim *sim);
@@ -340,6 +378,8 @@ void transaction_mailed(struct sim *sim, uint64_t transaction, int mails);
 
 /* operations.c: parts of a transaction, too; transaction 0 is none. */
 void publish_random(struct sim *sim, uint16_t shard, uint64_t transaction);
+void publish_to(struct sim *sim, uint16_t shard, struct sim_queue **to, uint32_t count,
+                struct message message, uint32_t number, uint64_t transaction);
 void settle_random(struct sim *sim, uint16_t shard, uint64_t transaction);
 
 /* checkpoints.c */
@@ -348,6 +388,8 @@ void checkpoint_written(struct sim *sim);
 void checkpoint_forget(struct sim *sim);
 
 /* history.c */
+/* The log's threads. False: the life ends. */
+bool write_some(struct sim *sim);
 void history_run(uint64_t seed, bool is_verbose);
 __attribute__((format(printf, 2, 3))) void say(const struct sim *sim, const char *format, ...);
 /* What all histories so far have seen. */
@@ -363,6 +405,11 @@ struct torture_counts {
     uint64_t events;
     uint64_t unsure; /* events that a recovery could have either way */
     uint64_t messages;
+    uint64_t pages;   /* that left memory */
+    uint64_t loaded;  /* that came back */
+    uint64_t later;   /* gets that had to wait */
+    uint64_t drained; /* queues read to the end */
+    uint64_t restored_pages;
 };
 extern struct torture_counts torture_counts;
 

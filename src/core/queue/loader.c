@@ -72,9 +72,7 @@ static void load_page(struct queue *queue, struct entry_page *page, uint64_t num
 
 static bool is_wanted(const struct entry_chunk *chunk, uint32_t i)
 {
-    const struct message *message = &chunk->messages[i];
-    return message->state == MESSAGE_READY && (message->flags & MESSAGE_OUT) &&
-           !bits_has(&chunk->expected, i);
+    return (chunk->messages[i].flags & MESSAGE_OUT) && !bits_has(&chunk->expected, i);
 }
 
 /* The first index of the chunk that was ever used, and the end of those. */
@@ -112,23 +110,28 @@ static void ask_for_body(struct queue *queue, struct entry_chunk *chunk, uint32_
     asking->bytes[home] += queue_out_bytes(&chunk->messages[i]);
 }
 
-/* Ask for bodies of the chunk worth `budget`, one at least. */
-static void load_bodies(struct queue *queue, struct entry_chunk *chunk, uint64_t budget)
+/* Ask for what is missing of the chunk's first ready messages worth `budget`, one at least; those that are there
+ * count, so that asking again and again brings no more. Returns what they are worth. */
+static uint64_t load_bodies(struct queue *queue, struct entry_chunk *chunk, uint64_t budget)
 {
     struct asking asking = {0};
-    uint64_t asked = 0;
+    uint64_t ahead = 0;
     uint32_t i;
     uint32_t to;
 
-    for (used_range(queue, chunk, &i, &to); i < to && asked < budget; i++) {
+    for (used_range(queue, chunk, &i, &to); i < to && ahead < budget; i++) {
+        uint64_t bytes = queue_out_bytes(&chunk->messages[i]);
+        if (chunk->messages[i].state != MESSAGE_READY)
+            continue;
+        ahead += bytes;
         if (!is_wanted(chunk, i))
             continue;
         ask_for_body(queue, chunk, i, &asking);
-        asked += queue_out_bytes(&chunk->messages[i]);
     }
     for (int home = 0; home < 2; home++)
         if (asking.loads[home])
             submit(queue, asking.loads[home]);
+    return ahead;
 }
 
 /* Ask for what chunk `number` lacks. Returns what it takes of the window. */
@@ -137,16 +140,16 @@ static uint64_t load_chunk(struct queue *queue, uint64_t number, uint64_t budget
     uint64_t position = number * ENTRIES_PER_CHUNK;
     struct entry_page *page = entries_page(&queue->entries, position);
     struct entry_chunk *chunk;
+    uint32_t ready;
 
     if (page) {
-        load_page(queue, page, number);
-        return page->body_bytes + 64 * (uint64_t)bits_count(&page->live);
+        ready = bits_count(&page->live) - bits_count(&page->unacked);
+        if (ready > 0)
+            load_page(queue, page, number);
+        return page_ready_bytes(page) + 64 * (uint64_t)ready;
     }
     chunk = *entries_slot(&queue->entries, position);
-    if (!chunk || chunk->out == 0)
-        return 0;
-    load_bodies(queue, chunk, budget);
-    return chunk->out_bytes;
+    return chunk ? load_bodies(queue, chunk, budget) : 0;
 }
 
 static void fill_window(struct queue *queue, uint64_t first)
@@ -158,6 +161,7 @@ static void fill_window(struct queue *queue, uint64_t first)
     for (number = first; number <= last && number < first + LOAD_AHEAD_CHUNKS && budget > 0;
          number++)
         budget -= MIN(budget, load_chunk(queue, number, budget));
+    queue->ahead_from = first;
     queue->ahead_to = number;
 }
 
@@ -173,8 +177,23 @@ void queue_load(struct queue *queue, uint64_t position, bool wants_body)
         fill_window(queue, number);
     } else {
         (void)load_chunk(queue, number, LOAD_BYTES);
+        queue->ahead_from = number;
         queue->ahead_to = number + 1;
     }
+}
+
+/* The chunk of the first ready message; there is one. */
+static uint64_t first_chunk(const struct queue *queue)
+{
+    uint64_t first = queue->returned.count > 0 ? returned_lowest(&queue->returned) : queue->next;
+    return first / ENTRIES_PER_CHUNK;
+}
+
+/* Chunks that LOAD_AHEAD_BYTES of messages take, by their average. */
+static uint64_t chunks_ahead(const struct queue *queue)
+{
+    uint64_t chunk_bytes = (queue->ready_bytes / queue->ready + 1) * ENTRIES_PER_CHUNK;
+    return MAX(MIN(LOAD_AHEAD_BYTES / chunk_bytes, (uint64_t)LOAD_AHEAD_CHUNKS), (uint64_t)1);
 }
 
 bool queue_is_ahead(struct queue *queue, uint64_t number)
@@ -183,9 +202,10 @@ bool queue_is_ahead(struct queue *queue, uint64_t number)
 
     if (queue->ready == 0 || (queue->consumer_count == 0 && !queue->getters))
         return false;
-    first = queue->returned.count > 0 ? returned_lowest(&queue->returned) : queue->next;
-    first /= ENTRIES_PER_CHUNK;
-    return number >= first && number < first + LOAD_AHEAD_CHUNKS;
+    first = first_chunk(queue);
+    if (number < first)
+        return false;
+    return number < queue->ahead_to || number - first < chunks_ahead(queue);
 }
 
 void queue_read_ahead(struct queue *queue)
@@ -196,10 +216,9 @@ void queue_read_ahead(struct queue *queue)
         queue->ahead_to = 0;
         return;
     }
-    first = queue->returned.count > 0 ? returned_lowest(&queue->returned) : queue->next;
-    first /= ENTRIES_PER_CHUNK;
-    if (queue->ahead_to < first + LOAD_AHEAD_CHUNKS / 2 ||
-        queue->ahead_to > first + LOAD_AHEAD_CHUNKS)
+    first = first_chunk(queue);
+    if (first < queue->ahead_from ||
+        first >= queue->ahead_from + (queue->ahead_to - queue->ahead_from) / 2)
         fill_window(queue, first);
 }
 
@@ -282,7 +301,7 @@ static void page_arrived(struct queue *queue, const struct queue_load *load)
     }
     install_page(queue, load, entries);
     if (load->number < queue->ahead_to)
-        load_bodies(queue, entries_chunk(&queue->entries, base), LOAD_AHEAD_BYTES);
+        (void)load_bodies(queue, entries_chunk(&queue->entries, base), LOAD_AHEAD_BYTES);
 }
 
 /* The entry that record `i` of the load is for, when it still wants it. */

@@ -18,7 +18,7 @@
  * A request names queue, position and record, and holds nothing: what it brings is dropped when the
  * entry is gone, or was brought by another one, in the meantime. */
 
-/* Chunks (and octets) that are asked for ahead of the first ready message. */
+/* Chunks (and octets) that are in memory, or asked for, ahead of the first ready message. */
 #define LOAD_AHEAD_CHUNKS 64U
 #define LOAD_AHEAD_BYTES (4U * 1024U * 1024U)
 

@@ -43,15 +43,20 @@ static bool has_copy(struct queue_host *host, struct entry_chunk *chunk, uint32_
     return true;
 }
 
-/* Drop the bytes of entries. Returns how many octets. */
-static uint64_t drop_bytes(struct queue_host *host, struct entry_chunk *chunk)
+/* Drop the bytes of entries, but for the first ready ones worth `keep`. Returns how many octets. */
+static uint64_t drop_bytes(struct queue_host *host, struct entry_chunk *chunk, uint64_t keep)
 {
     uint32_t used = used_entries(chunk);
     uint64_t dropped = 0;
+    uint64_t kept = 0;
 
     for (uint32_t i = chunk->first; i < used; i++) {
         struct message *message = &chunk->messages[i];
         uint32_t span;
+        if (message->state == MESSAGE_READY && kept < keep) {
+            kept += queue_out_bytes(message);
+            continue;
+        }
         if (message->state == MESSAGE_GONE || (message->flags & MESSAGE_OUT) ||
             !has_copy(host, chunk, i, &span))
             continue;
@@ -65,7 +70,6 @@ static uint64_t drop_bytes(struct queue_host *host, struct entry_chunk *chunk)
         chunk->out++;
     }
     chunk->out_bytes += dropped;
-    chunk->expected = (struct entry_bits){0};
     return dropped;
 }
 
@@ -156,10 +160,12 @@ static uint64_t page_out(struct queue_host *host, struct entry_chunk *chunk)
     struct queue *queue = queue_of(chunk);
     uint64_t freed;
 
-    if ((!chunk->bodies && !host->spill) || queue->state != QUEUE_LIVE ||
-        queue_is_ahead(queue, chunk->number))
+    if ((!chunk->bodies && !host->spill) || queue->state != QUEUE_LIVE)
         return 0;
-    freed = drop_bytes(host, chunk);
+    if (queue_is_ahead(queue, chunk->number))
+        return drop_bytes(host, chunk, LOAD_AHEAD_BYTES);
+    freed = drop_bytes(host, chunk, 0);
+    chunk->expected = (struct entry_bits){0}; /* what was asked for is not wanted any more */
     if (!may_become_page(chunk))
         return freed;
     make_page(queue, chunk);

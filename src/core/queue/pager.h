@@ -12,7 +12,7 @@
  *                        bytes are dropped      (a full chunk) identities go to the log
  *
  * All chunks in memory of a shard are in one list, by age. The oldest go first; those in the window of a
- * queue that is being read (loader.h) stay. */
+ * queue that is being read (loader.h) stay, with no more bytes than the window may have. */
 
 /* Let go of about `bytes`. Thread: the host's shard, at the end of a turn. */
 void queue_host_page_out(struct queue_host *host, uint64_t bytes);

@@ -75,7 +75,8 @@ struct queue {
     struct list blocked;   /* consumers that cannot take a message now */
     uint32_t consumer_count;
     bool has_gaps;             /* some position behind `next` may be gone */
-    uint64_t ahead_to;         /* chunks below have been asked for (loader.h); 0: none */
+    uint64_t ahead_from;       /* chunks from here ... */
+    uint64_t ahead_to;         /* ... to below this were asked for (loader.h); 0: none */
     bool has_expiring;         /* some entry may carry an expiry */
     uint64_t epoch;            /* of a replicated queue; 0 */
     uint64_t sequence;         /* of its last command in the log */

@@ -15,6 +15,7 @@
 #include "base/reclaim.h"
 #include "core/catalog/command_codec.h"
 #include "storage/format.h"
+#include "core/recovery/mend.h"
 #include "core/recovery/queue_model.h"
 
 #include <stdarg.h>
@@ -35,8 +36,7 @@ struct transaction_undo {
     size_t capacity;
 };
 
-__attribute__((format(printf, 2, 3))) static int bad(struct recovery *recovery, const char *format,
-                                                     ...)
+int recovery_bad(struct recovery *recovery, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -75,7 +75,7 @@ static void grow(struct recovery *recovery)
     mem_free(old);
 }
 
-static struct recovered_queue *get_queue(struct recovery *recovery, uint64_t incarnation)
+struct recovered_queue *recovery_queue(struct recovery *recovery, uint64_t incarnation)
 {
     struct recovered_queue *queue;
     size_t slot;
@@ -132,7 +132,7 @@ static int commit(struct recovery *recovery, struct cursor *in)
     struct transaction_undo **at = &recovery->open;
 
     if (!cursor_is_done(in))
-        return bad(recovery, "malformed commit record");
+        return recovery_bad(recovery, "malformed commit record");
     recovery->last_transaction = MAX(recovery->last_transaction, id);
     while (*at && (*at)->id != id)
         at = &(*at)->next;
@@ -177,7 +177,7 @@ static int undo(struct recovery *recovery, struct cursor *in)
 {
     recovery->last_transaction = MAX(recovery->last_transaction, cursor_u64(in));
     if (!cursor_is_done(in))
-        return bad(recovery, "malformed undo record");
+        return recovery_bad(recovery, "malformed undo record");
     recovery_finish(recovery);
     recovery->has_undone = false;
     return 0;
@@ -204,9 +204,9 @@ static int gap(struct recovery *recovery, struct recovered_queue *queue, uint64_
         queue->headless = id;
         return 0;
     }
-    rc = bad(recovery, "queue %llu: command %llu is followed by %llu",
-             (unsigned long long)queue->incarnation, (unsigned long long)queue->sequence,
-             (unsigned long long)sequence);
+    rc = recovery_bad(recovery, "queue %llu: command %llu is followed by %llu",
+                      (unsigned long long)queue->incarnation, (unsigned long long)queue->sequence,
+                      (unsigned long long)sequence);
     return recovery->recovers ? 0 : rc;
 }
 
@@ -220,8 +220,8 @@ static int begin_command(struct recovery *recovery, struct cursor *in, uint64_t 
     *out = NULL;
     *command = record_command_read(in);
     if (in->failed || command->incarnation == 0)
-        return bad(recovery, "malformed queue command");
-    queue = get_queue(recovery, command->incarnation);
+        return recovery_bad(recovery, "malformed queue command");
+    queue = recovery_queue(recovery, command->incarnation);
     recovery->last_transaction = MAX(recovery->last_transaction, command->transaction);
     if (command->sequence <= queue->sequence)
         return 0;
@@ -244,6 +244,15 @@ static void describe(struct recovered_entry *entry, const struct record_body *bo
             (uint32_t)(record_id_part(entry->body) - record_id_part(load_u64(body->chunk_ids)));
 }
 
+static void read_reference(struct recovered_entry *entry, struct cursor *in)
+{
+    entry->body = cursor_u64(in);
+    entry->image_len = cursor_u32(in);
+    entry->body_bytes = cursor_u32(in);
+    entry->span = cursor_u32(in);
+    (void)cursor_u32(in);
+}
+
 static int enqueue(struct recovery *recovery, struct cursor *in, uint64_t id, bool has_body)
 {
     struct record_command command;
@@ -254,17 +263,19 @@ static int enqueue(struct recovery *recovery, struct cursor *in, uint64_t id, bo
 
     entry.position = cursor_u64(in);
     entry.expires_ms = cursor_u64(in);
-    entry.body = has_body ? id : cursor_u64(in);
+    entry.body = id;
+    if (!has_body)
+        read_reference(&entry, in);
     if (rc == 0 && (has_body ? record_body_read(in, &body) != 0 : !cursor_is_done(in)))
-        rc = bad(recovery, "malformed enqueue record");
+        rc = recovery_bad(recovery, "malformed enqueue record");
     if (rc != 0 || !queue)
         return rc;
     if (has_body)
         describe(&entry, &body);
     if (queue_model_add(queue, &entry) != 0)
-        return bad(recovery, "queue %llu: position %llu comes behind %llu",
-                   (unsigned long long)queue->incarnation, (unsigned long long)entry.position,
-                   (unsigned long long)queue->tail);
+        return recovery_bad(recovery, "queue %llu: position %llu comes behind %llu",
+                            (unsigned long long)queue->incarnation,
+                            (unsigned long long)entry.position, (unsigned long long)queue->tail);
     if (command.transaction != 0)
         add_step(get_undo(recovery, command.transaction), &(struct undo_step){queue, entry, true});
     return 0;
@@ -294,7 +305,7 @@ static int settle(struct recovery *recovery, struct cursor *in, uint64_t id, boo
     if (has_time)
         (void)cursor_u64(in);
     if (rc == 0 && !cursor_is_done(in))
-        rc = bad(recovery, "malformed settle record");
+        rc = recovery_bad(recovery, "malformed settle record");
     if (rc != 0 || !take.queue)
         return rc;
     if (command.transaction != 0)
@@ -310,8 +321,8 @@ static int delivered(struct recovery *recovery, struct cursor *in)
     struct recovered_queue *queue;
 
     if (!cursor_is_done(in) || incarnation == 0)
-        return bad(recovery, "malformed delivery mark");
-    queue = get_queue(recovery, incarnation);
+        return recovery_bad(recovery, "malformed delivery mark");
+    queue = recovery_queue(recovery, incarnation);
     queue->delivered = MAX(queue->delivered, upto);
     return 0;
 }
@@ -324,12 +335,18 @@ static int catalog_record(struct recovery *recovery, uint64_t id, struct str byt
     struct catalog_command command;
     struct catalog_result result;
 
-    if (id != 0 && id < recovery->catalog_from)
+    bool is_old = id != 0 && id < recovery->catalog_from;
+
+    if (is_old && !recovery->recovers)
         return 0;
     if (catalog_command_decode(bytes, &command, &scratch) != 0)
-        return bad(recovery, "malformed catalog record");
+        return recovery_bad(recovery, "malformed catalog record");
+    if (recovery->recovers)
+        mend_note_queues(recovery, &command);
+    if (is_old)
+        return 0;
     catalog_apply(recovery->catalog, &command, &result);
-    return 0;
+    return recovery->recovers ? mend_catalog(recovery, &command, &result) : 0;
 }
 
 static int catalog_state(struct recovery *recovery, struct cursor *in)
@@ -337,7 +354,7 @@ static int catalog_state(struct recovery *recovery, struct cursor *in)
     recovery->catalog_from = cursor_u64(in);
     recovery->last_incarnation = MAX(recovery->last_incarnation, cursor_u64(in));
     recovery->last_transaction = MAX(recovery->last_transaction, cursor_u64(in));
-    return cursor_is_done(in) ? 0 : bad(recovery, "malformed catalog state");
+    return cursor_is_done(in) ? 0 : recovery_bad(recovery, "malformed catalog state");
 }
 
 /* ---- states of queues ---- */
@@ -373,8 +390,8 @@ static int queue_state(struct recovery *recovery, struct cursor *in)
 
     if (in->failed || incarnation == 0 ||
         cursor_left(in) != (size_t)count * RECORD_STATE_ENTRY + (size_t)pages * RECORD_STATE_PAGE)
-        return bad(recovery, "malformed queue state");
-    queue = get_queue(recovery, incarnation);
+        return recovery_bad(recovery, "malformed queue state");
+    queue = recovery_queue(recovery, incarnation);
     queue->sequence = sequence;
     queue->epoch = epoch;
     queue->delivered = marked;
@@ -391,12 +408,12 @@ static int queue_state(struct recovery *recovery, struct cursor *in)
         entry.span = cursor_u32(in);
         (void)cursor_u32(in);
         if (queue_model_add(queue, &entry) != 0)
-            return bad(recovery, "queue state out of order");
+            return recovery_bad(recovery, "queue state out of order");
     }
     for (uint32_t i = 0; i < pages; i++) {
         struct recovered_page page = page_state(in);
         if (queue_model_add_page(queue, &page) != 0)
-            return bad(recovery, "queue state with pages out of order");
+            return recovery_bad(recovery, "queue state with pages out of order");
     }
     /* The last record of a queue has the true end; those before end at their last entry. */
     queue->tail = MAX(queue->tail, tail);
@@ -411,8 +428,8 @@ static int apply(struct recovery *recovery, uint64_t id, const struct record_hea
     struct cursor in = cursor_of(payload, header->octets);
 
     if (header->version != RECORD_VERSION)
-        return bad(recovery, "record of kind %u has the unknown version %u", header->kind,
-                   header->version);
+        return recovery_bad(recovery, "record of kind %u has the unknown version %u", header->kind,
+                            header->version);
     switch ((enum record_kind)header->kind) {
     case RECORD_BODY:
     case RECORD_CHUNK:
@@ -439,7 +456,7 @@ static int apply(struct recovery *recovery, uint64_t id, const struct record_hea
     case RECORD_CATALOG_STATE:
         return catalog_state(recovery, &in);
     }
-    return bad(recovery, "record of the unknown kind %u", header->kind);
+    return recovery_bad(recovery, "record of the unknown kind %u", header->kind);
 }
 
 int recovery_record(void *context, uint64_t id, const struct record_header *header,
@@ -477,12 +494,14 @@ int recovery_check(struct recovery *recovery, uint64_t *id)
     struct headless_search search = {.recovery = recovery};
 
     catalog_emit(recovery->catalog, look_at_queue, &search);
-    if (!search.found)
-        return 0;
+    if (!search.found) {
+        *id = 0;
+        return recovery->recovers ? mend_check(recovery) : 0;
+    }
     *id = search.found->headless;
     search.found->headless = 0;
-    return bad(recovery, "queue %llu: its first commands are missing",
-               (unsigned long long)search.found->incarnation);
+    return recovery_bad(recovery, "queue %llu: its first commands are missing",
+                        (unsigned long long)search.found->incarnation);
 }
 
 /* ---- life ---- */

@@ -34,6 +34,7 @@ struct recovered_queue {
     uint64_t sequence;  /* of its last command */
     uint64_t tail;      /* the next position */
     uint64_t delivered; /* positions below may have been delivered */
+    bool is_known;      /* its declaration or its deletion was seen; noted when recovering */
     uint64_t headless;  /* the first record, when those before it were not seen; else 0 */
     struct recovered_entry *entries; /* by position; some may be gone */
     size_t count;
@@ -59,7 +60,7 @@ struct recovery {
     uint64_t last_incarnation;
     bool has_undone;  /* something of transactions that had no commit record */
     bool recovers;    /* records behind a gap are applied, after ERR_CORRUPT has told of it once */
-    char reason[128]; /* why the last record was refused */
+    char reason[512]; /* why the last record was refused */
 };
 
 void recovery_init(struct recovery *recovery);
@@ -74,8 +75,8 @@ int recovery_record(void *context, uint64_t id, const struct record_header *head
 void recovery_finish(struct recovery *recovery);
 
 /* After recovery_finish: a queue that the catalog has still, and whose first commands are neither in a state
- * nor in the log. ERR_CORRUPT: there is one; `*id` is the first record seen of it, `reason` says the rest,
- * and the next call tells of the next. */
+ * nor in the log; when it recovers also one whose declaration is lost. ERR_CORRUPT: there is one; `*id` is the
+ * first record seen of it (0: unknown), `reason` says the rest, and the next call tells of the next. */
 MUST_CHECK int recovery_check(struct recovery *recovery, uint64_t *id);
 
 /* Before anything else is staged in a new life: what was undone stays so. A message that such a transaction

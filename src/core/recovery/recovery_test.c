@@ -57,12 +57,34 @@ static void numbers(struct fixture *f, enum record_kind kind, const uint64_t *al
 
 static void add_in(struct fixture *f, uint64_t sequence, uint64_t position, uint64_t transaction)
 {
-    RECORD(f, RECORD_ENQUEUE_REF, QUEUE, 0, sequence, transaction, position, 0, 1000 + position);
+    RECORD(f, RECORD_ENQUEUE_REF, QUEUE, 0, sequence, transaction, position, 0, 1000 + position, 0,
+           0);
 }
 
 static void add(struct fixture *f, uint64_t sequence, uint64_t position)
 {
     add_in(f, sequence, position, 0);
+}
+
+/* With what is known of the body: it is not read at a start. */
+static void test_a_reference_tells_of_its_body(void **state)
+{
+    const struct recovered_entry *entry;
+    struct fixture f;
+    (void)state;
+
+    begin(&f);
+    RECORD(&f, RECORD_ENQUEUE_REF, QUEUE, 0, 1, 0, 7, 55, record_id(4, 16), (100ULL << 32) + 9000,
+           3ULL << 32);
+    assert_int_equal(f.rc, 0);
+    entry = &recovery_find(&f.recovery, QUEUE)->entries[0];
+    assert_int_equal(entry->position, 7);
+    assert_int_equal(entry->expires_ms, 55);
+    assert_int_equal(entry->body, record_id(4, 16));
+    assert_int_equal(entry->image_len, 100);
+    assert_int_equal(entry->body_bytes, 9000);
+    assert_int_equal(entry->span, 3);
+    end(&f);
 }
 
 static void settle_in(struct fixture *f, uint64_t sequence, uint64_t first, uint64_t count,
@@ -502,6 +524,117 @@ static void test_cut_records_are_refused(void **state)
         }
 }
 
+/* ---- catalog records behind damage ---- */
+
+static void declare_as(struct fixture *f, uint64_t incarnation)
+{
+    struct catalog_command queue = {
+        .version = CATALOG_COMMAND_VERSION,
+        .kind = CATALOG_QUEUE_DECLARE,
+        .vhost = STR("/"),
+        .queue_declare = {.name = STR("q"), .incarnation = incarnation, .durable = true},
+    };
+    command(f, &queue);
+}
+
+static uint64_t incarnation_of_q(struct fixture *f)
+{
+    struct vhost *vhost;
+
+    catalog_commit(f->recovery.catalog);
+    vhost = catalog_find_vhost(f->recovery.catalog, STR("/"));
+    if (!vhost || !view_find_queue(catalog_view(vhost), STR("q")))
+        return 0;
+    return view_find_queue(catalog_view(vhost), STR("q"))->ref.incarnation;
+}
+
+static void test_with_recover_a_lost_vhost_is_added(void **state)
+{
+    struct fixture f;
+    uint64_t id;
+    (void)state;
+
+    begin(&f);
+    f.recovery.recovers = true;
+    declare_as(&f, QUEUE);
+    assert_int_equal(f.rc, ERR_CORRUPT);
+    assert_string_equal(f.recovery.reason, "the record of vhost '/' is lost: it was added anew");
+    add(&f, 1, 0);
+    assert_int_equal(incarnation_of_q(&f), QUEUE);
+    assert_int_equal(recovery_check(&f.recovery, &id), 0);
+    end(&f);
+}
+
+static void test_with_recover_a_later_queue_replaces_one_of_its_name(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    begin(&f);
+    f.recovery.recovers = true;
+    add_vhost(&f);
+    declare(&f, QUEUE);
+    declare_as(&f, QUEUE + 5);
+    assert_int_equal(f.rc, ERR_CORRUPT);
+    assert_int_equal(incarnation_of_q(&f), QUEUE + 5);
+    declare_as(&f, QUEUE);
+    assert_int_equal(f.rc, 0);
+    assert_int_equal(incarnation_of_q(&f), QUEUE + 5);
+    end(&f);
+}
+
+static void test_with_recover_a_lost_binding_is_told(void **state)
+{
+    struct catalog_command bind = {
+        .version = CATALOG_COMMAND_VERSION,
+        .kind = CATALOG_BIND,
+        .vhost = STR("/"),
+        .binding = {.source = STR("amq.direct"), .destination = STR("q"), .routing_key = STR("k")},
+    };
+    struct fixture f;
+    (void)state;
+
+    begin(&f);
+    f.recovery.recovers = true;
+    add_vhost(&f);
+    command(&f, &bind);
+    assert_int_equal(f.rc, ERR_CORRUPT);
+    bind.kind = CATALOG_UNBIND;
+    command(&f, &bind);
+    assert_int_equal(f.rc, 0);
+    end(&f);
+}
+
+static void test_with_recover_a_queue_without_a_declaration_is_told(void **state)
+{
+    struct catalog_queue_id ids[] = {{STR("q"), QUEUE}};
+    struct catalog_command delete = {.version = CATALOG_COMMAND_VERSION,
+                                     .kind = CATALOG_QUEUES_DELETE,
+                                     .vhost = STR("/"),
+                                     .queues_delete = {ids, 1}};
+    (void)state;
+
+    for (int is_deleted = 0; is_deleted <= 1; is_deleted++) {
+        struct fixture f;
+        uint64_t id = 1;
+        begin(&f);
+        f.recovery.recovers = true;
+        add_vhost(&f);
+        add(&f, 1, 0);
+        add(&f, 2, 1);
+        if (is_deleted)
+            command(&f, &delete);
+        recovery_finish(&f.recovery);
+        if (!is_deleted) {
+            assert_int_equal(recovery_check(&f.recovery, &id), ERR_CORRUPT);
+            assert_int_equal(id, 0);
+            assert_non_null(strstr(f.recovery.reason, "2 messages"));
+        }
+        assert_int_equal(recovery_check(&f.recovery, &id), 0);
+        end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +645,11 @@ int main(void)
         cmocka_unit_test(test_a_gap_behind_the_state_is_refused),
         cmocka_unit_test(test_a_queue_without_a_beginning_may_be_deleted),
         cmocka_unit_test(test_a_queue_without_a_beginning_must_not_be_there),
+        cmocka_unit_test(test_a_reference_tells_of_its_body),
+        cmocka_unit_test(test_with_recover_a_lost_vhost_is_added),
+        cmocka_unit_test(test_with_recover_a_later_queue_replaces_one_of_its_name),
+        cmocka_unit_test(test_with_recover_a_lost_binding_is_told),
+        cmocka_unit_test(test_with_recover_a_queue_without_a_declaration_is_told),
         cmocka_unit_test(test_positions_only_rise),
         cmocka_unit_test(test_positions_go_on_behind_what_is_gone),
         cmocka_unit_test(test_a_committed_transaction_counts),
