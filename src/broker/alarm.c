@@ -94,7 +94,7 @@ void alarm_measure(struct broker_shard *broker)
 
 const char *alarm_reason(uint32_t alarms)
 {
-    bool is_disk = (alarms & (ALARM_DISK | ALARM_SPILL)) != 0;
+    bool is_disk = (alarms & (ALARM_DISK | ALARM_SPILL | ALARM_DISK_FREE)) != 0;
 
     if (alarms & ALARM_MEMORY)
         return is_disk ? "low on memory & disk" : "low on memory";

@@ -20,7 +20,12 @@ struct spill_sweep;
 /* The shard that applies catalog commands. */
 #define CATALOG_SHARD 0
 
-enum alarm { ALARM_MEMORY = 1 << 0, ALARM_DISK = 1 << 1, ALARM_SPILL = 1 << 2 };
+enum alarm {
+    ALARM_MEMORY = 1 << 0,
+    ALARM_DISK = 1 << 1,      /* no room for the log's next segment */
+    ALARM_SPILL = 1 << 2,     /* the same of the spill */
+    ALARM_DISK_FREE = 1 << 3, /* less free than the limit */
+};
 
 struct node_settings {
     uint16_t shards;

@@ -19,6 +19,7 @@ enum option_key {
     OPTION_SPIN,
     OPTION_MEMORY_LIMIT,
     OPTION_QUEUE_MEMORY,
+    OPTION_DISK_LIMIT,
     OPTION_SEGMENT_SIZE,
     OPTION_RECOVER,
     OPTION_LOG,
@@ -36,6 +37,7 @@ static const struct option long_options[] = {
     {"spin", required_argument, NULL, OPTION_SPIN},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
     {"queue-memory", required_argument, NULL, OPTION_QUEUE_MEMORY},
+    {"disk-free-limit", required_argument, NULL, OPTION_DISK_LIMIT},
     {"log-segment-size", required_argument, NULL, OPTION_SEGMENT_SIZE},
     {"recover", no_argument, NULL, OPTION_RECOVER},
     {"log", required_argument, NULL, OPTION_LOG},
@@ -60,6 +62,7 @@ static const char usage[] =
     "  --queue-memory X    memory of waiting messages, 1MiB or more; what is beyond it waits on "
     "the\n"
     "                      disk (default: 40MiB)\n"
+    "  --disk-free-limit X  free space below which publishers are blocked (default: 50MB)\n"
     "  --log-segment-size X  size of a file of the log, 1MiB to 1GiB (default: 64MiB)\n"
     "  --recover           start although the data directory is damaged: keep everything "
     "readable,\n"
@@ -184,6 +187,10 @@ static enum options_result take(int key, const char *value, struct options *out)
         return OPTIONS_RUN;
     case OPTION_QUEUE_MEMORY:
         return set_queue_memory(value, out);
+    case OPTION_DISK_LIMIT:
+        if (memory_limit_parse(value, 0, &out->disk_limit_bytes) != 0)
+            return wrong("the limit of free disk space must be a size", value);
+        return OPTIONS_RUN;
     case OPTION_SEGMENT_SIZE:
         return set_segment_size(value, out);
     case OPTION_RECOVER:
@@ -229,6 +236,7 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
                             .port = 5672,
                             .segment_bytes = 64ULL << 20,
                             .queue_memory_bytes = 40ULL << 20,
+                            .disk_limit_bytes = 50000000,
                             .log_level = LOG_INFO};
     result = take_environment(out);
     while (result == OPTIONS_RUN && (key = getopt_long(argc, argv, "", long_options, NULL)) != -1)

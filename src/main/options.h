@@ -18,6 +18,7 @@ struct options {
     uint32_t spin_us;
     uint64_t memory_limit_bytes; /* 0: 40 % of the memory there is */
     uint64_t queue_memory_bytes; /* of waiting messages */
+    uint64_t disk_limit_bytes;   /* free space */
     uint64_t segment_bytes;      /* of a file of the log */
     bool recovers;               /* go on after damage */
     const char *log_file;        /* NULL: stderr */

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "broker/alarm.h"
+#include "broker/disk_watch.h"
 #include "broker/node.h"
 #include "broker/recover.h"
 #include "main/options.h"
@@ -133,6 +134,7 @@ static int load(struct node *node, const struct options *options)
 /* Serve until a signal comes. */
 static int run(struct node *node, const struct options *options, const sigset_t *waited)
 {
+    struct disk_watch *watch = NULL;
     int number = 0;
     int rc = open_listener(node, options);
 
@@ -140,8 +142,11 @@ static int run(struct node *node, const struct options *options, const sigset_t 
         rc = load(node, options);
     if (rc != 0)
         return rc;
-    rc = node_start(node);
+    rc = disk_watch_start(node, options->data_dir, options->disk_limit_bytes, &watch);
+    if (rc == 0)
+        rc = node_start(node);
     if (rc != 0) {
+        disk_watch_stop(watch);
         fprintf(stderr, "tokkimq: cannot start threads: %s\n", err_text(rc));
         return rc;
     }
@@ -150,6 +155,7 @@ static int run(struct node *node, const struct options *options, const sigset_t 
              listener_port(node->listeners[0]), node->settings.shards);
     sigwait(waited, &number);
     log_info("node stopping", "signal=%d", number);
+    disk_watch_stop(watch);
     rc = node_stop(node);
     log_info("node stopped", "%s", "");
     return rc;

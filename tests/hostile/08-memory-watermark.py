@@ -50,7 +50,7 @@ class Publisher:
 
 @check
 def block_drain_unblock():
-    with TokkiMQ(options=["--memory-limit", "64MiB"]) as broker:
+    with TokkiMQ(options=["--memory-limit", "64MiB", "--queue-memory", "4GiB"]) as broker:
         consumer = connect(port=broker.port).channel()
         queue = consumer.queue(unique(), exclusive=False)
         idle = connect(port=broker.port).channel()
@@ -91,7 +91,7 @@ def block_drain_unblock():
 def size_stays_near_the_limit():
     from broker import rss_kib
 
-    with TokkiMQ(options=["--memory-limit", "96MiB"]) as broker:
+    with TokkiMQ(options=["--memory-limit", "96MiB", "--queue-memory", "4GiB"]) as broker:
         queue = connect(port=broker.port).channel().queue(unique(), exclusive=False)
         publishers = [Publisher(broker.port, queue) for _ in range(8)]
         for publisher in publishers:

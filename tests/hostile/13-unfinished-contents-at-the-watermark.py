@@ -29,7 +29,7 @@ def bounded(broker, taken, in_sockets):
 
 def held_back(make_raw):
     """A connection that sends this is read until near the limit, and told so; all goes with it, and others go on."""
-    with TokkiMQ(options=["--shards", "2", "--memory-limit", f"{LIMIT_MIB}MiB"]) as broker:
+    with TokkiMQ(options=["--shards", "2", "--memory-limit", f"{LIMIT_MIB}MiB", "--queue-memory", "4GiB"]) as broker:
         c = connect(port=broker.port)
         raw = make_raw(c)
         bounded(broker, push(c, raw, len(raw)), 16 * 2**20)
@@ -50,7 +50,7 @@ def on_one_channel():
 def one_that_leaves_in_good_order():
     """A held back publisher was not read, so its FIN went unseen, its content stayed, and the alarm with it. (It stops
     sending when told, with next to nothing in its socket: behind a full one no FIN can arrive.)"""
-    with TokkiMQ(options=["--shards", "2", "--memory-limit", f"{LIMIT_MIB}MiB"]) as broker:
+    with TokkiMQ(options=["--shards", "2", "--memory-limit", f"{LIMIT_MIB}MiB", "--queue-memory", "4GiB"]) as broker:
         c = connect(port=broker.port)
         raw = unfinished(1, (LIMIT_MIB + 8) * 2**20, c.channel().queue())
         taken = push(c, raw, (LIMIT_MIB - 10) * 2**20)  # well below: blocks that are only begun count too
@@ -83,7 +83,7 @@ def on_many_channels():
 @check
 def on_many_connections():
     """All of them together come to little more than the limit."""
-    with TokkiMQ(options=["--shards", "2", "--memory-limit", f"{LIMIT_MIB}MiB"]) as broker:
+    with TokkiMQ(options=["--shards", "2", "--memory-limit", f"{LIMIT_MIB}MiB", "--queue-memory", "4GiB"]) as broker:
         connections, taken = [connect(port=broker.port) for _ in range(10)], 0
         for c in connections:
             c.channel()

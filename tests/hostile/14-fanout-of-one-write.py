@@ -35,7 +35,7 @@ def slowest_round(port, going):
 
 @check
 def others_are_served_and_memory_is_bounded():
-    with TokkiMQ(options=["--shards", "2", "--memory-limit", f"{LIMIT_MIB}MiB"]) as broker:
+    with TokkiMQ(options=["--shards", "2", "--memory-limit", f"{LIMIT_MIB}MiB", "--queue-memory", "4GiB"]) as broker:
         ch = connect(port=broker.port).channel()
         bound_queues(ch, "fan")
         before = rss_kib(broker.pid)
