@@ -63,15 +63,26 @@ void operation_send(struct operation *operation, struct broker_shard *here, uint
         mail_operation(here, to, operation);
 }
 
+/* Where the next catalog record goes: it moves with each. */
+static uint64_t journal_end(struct broker_shard *here)
+{
+    return here->node->log ? log_next_id(here->stage.stream) : 0;
+}
+
 void operation_apply(struct operation *operation, struct broker_shard *here,
                      struct catalog_command *command, struct catalog_result *result)
 {
+    uint64_t before = journal_end(here);
+
     BUG_ON(here->shard->id != CATALOG_SHARD, "catalog command on shard %u", here->shard->id);
     command->version = CATALOG_COMMAND_VERSION;
     command->vhost = operation->vhost->name;
     catalog_apply(here->node->catalog, command, result);
     here->catalog_changed = true;
-    operation_wait_for_catalog(operation, here);
+    /* What was done and left no record is kept by nobody: it waits for nothing, not for a full disk either. What
+     * was found undone may be so by a record that is under way. */
+    if (result->status != CATALOG_DONE || journal_end(here) != before)
+        operation_wait_for_catalog(operation, here);
 }
 
 static void finish(struct operation *operation, struct broker_shard *here)

@@ -49,10 +49,17 @@ static uint64_t log_chunk(struct stage *stage, const uint8_t *octets, uint32_t n
     return id;
 }
 
+/* Two chunks fill a part, whatever the size of a part is. */
+static uint32_t chunk_max(const struct stage *stage)
+{
+    uint32_t part = log_record_max(stage->stream->log) + RECORD_HEADER_BYTES;
+    return part / 2 / RECORD_ALIGN * RECORD_ALIGN - RECORD_HEADER_BYTES - RECORD_CHUNK_FIXED;
+}
+
 /* The chain's blocks are of any size; each is cut where it is too large for a record. */
 static void log_chunks(struct stage *stage, struct message_shared *shared)
 {
-    uint32_t max = MIN(STAGE_CHUNK_BYTES, log_record_max(stage->stream->log) - RECORD_CHUNK_FIXED);
+    uint32_t max = chunk_max(stage);
     uint32_t count = 0;
     uint32_t n = 0;
 

@@ -6,9 +6,6 @@
 #include "core/record.h"
 #include "storage/log.h"
 
-/* Small bodies go into the record of their enqueue; a chained one is logged in chunks of this. */
-#define STAGE_CHUNK_BYTES (512U * 1024U)
-
 /* One shard's way into the log. Apply is apart from commit (architecture section 3): a local queue applies
  * when its command is staged, and only replies wait until the number that staging returned is durable.
  * What needs no record (a queue that is not durable, a transient message) is not staged.
@@ -38,7 +35,8 @@ static inline bool stage_keeps(const struct stage *stage)
 
 /* Log the body of a shared `message` apart from its queues, so that each only refers to it. */
 void stage_body(struct stage *stage, struct message *message);
-/* `message` is at `position`; `*body` becomes the identity of its body. A chained body is logged first. */
+/* `message` is at `position`; `*body` becomes the identity of its body. A chained body is logged first, in chunks
+ * of half a part. */
 lsn_t stage_enqueue(struct stage *stage, const struct queue_identity *queue, uint64_t position,
                     struct message *message, uint64_t *body);
 /* [first, first + count) are gone, by `kind` RECORD_SETTLE or RECORD_EXPIRE. */

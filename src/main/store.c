@@ -4,16 +4,21 @@
 
 #include "base/bug.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "storage/disk_faulty.h"
 #include "storage/disk_lossy.h"
 #include "storage/disk_unsynced.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Log written between checkpoints: a start replays at most about twice as much. */
 #define CHECKPOINT_BYTES (128ULL * 1024 * 1024)
@@ -33,11 +38,28 @@ void store_complain(const struct options *options, const struct log_error *error
                         "readable; what is dropped is written to a report there\n");
 }
 
+/* A power cut must not take the new directory with all that is synced in it. */
+static int sync_parent(const char *path)
+{
+    size_t size = strlen(path) + 1;
+    char *copy = mem_alloc(size);
+    int fd;
+    int rc;
+
+    memcpy(copy, path, size);
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rc = fd < 0 || fsync(fd) != 0 ? -errno : 0;
+    if (fd >= 0)
+        close(fd);
+    mem_free(copy);
+    return rc;
+}
+
 static int make_directory(const char *path)
 {
-    if (mkdir(path, 0750) == 0 || errno == EEXIST)
-        return 0;
-    return -errno;
+    if (mkdir(path, 0750) == 0)
+        return sync_parent(path);
+    return errno == EEXIST ? 0 : -errno;
 }
 
 #ifdef TOKKI_FAULTS

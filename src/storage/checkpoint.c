@@ -264,6 +264,9 @@ static int write_file(const struct log_checkpoint *checkpoint, uint64_t number)
         rc = disk_sync(to.file);
     mem_free(to.buffer);
     disk_close(to.file);
+    /* It may be what fills the disk. */
+    if (rc != 0 && disk_unlink(log->disk, CHECKPOINT_NEW) != 0)
+        log_warn("cannot remove a half-made checkpoint", "file=%s", CHECKPOINT_NEW);
     return rc;
 }
 

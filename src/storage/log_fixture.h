@@ -46,6 +46,7 @@ struct log_fixture {
     /* Told by the log's threads. */
     _Atomic int failures;
     _Atomic int spaces;
+    _Atomic int checkpoints_due;
     _Atomic bool is_low;
 };
 
@@ -72,6 +73,11 @@ static inline void fixture_space(void *context, bool is_low)
     struct log_fixture *f = context;
     f->spaces++;
     f->is_low = is_low;
+}
+
+static inline void fixture_checkpoint_due(void *context)
+{
+    ((struct log_fixture *)context)->checkpoints_due++;
 }
 
 static inline struct log_settings fixture_settings(struct log_fixture *f)

@@ -579,6 +579,31 @@ static void test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(void 
     }
 }
 
+/* What it had written is given back, and it is tried again long before the next would be due. */
+static void test_a_checkpoint_that_found_no_room_is_tried_again(void **state)
+{
+    struct log_fixture f;
+    struct log_settings settings;
+    (void)state;
+
+    fixture_new(&f);
+    fixture_end(&f);
+    settings = fixture_settings(&f);
+    settings.checkpoint_bytes = 1024ULL * 1024;
+    settings.events.checkpoint_due = fixture_checkpoint_due;
+    fixture_open(&f, &settings);
+    write_batch(&f, 1);
+    disk_memory_fail(f.disk, DISK_CALL_WRITE, 1, -ENOSPC, DISK_FAULT_FOR_EVER);
+    take_checkpoint(&f, 2, NULL, 0, false);
+    disk_memory_fail(f.disk, 0, 0, 0, DISK_FAULT_ONCE);
+    assert_false(file_exists(f.disk, "checkpoint.new"));
+    assert_false(file_exists(f.disk, "checkpoint-0000000000000001"));
+    for (uint32_t i = 0; i < 1024 * 1024 / FORMAT_BLOCK / 8; i++)
+        write_batch(&f, 1);
+    assert_int_equal(f.checkpoints_due, 1);
+    fixture_free(&f);
+}
+
 /* ---- threads ---- */
 
 static void test_the_threads_do_the_same(void **state)
@@ -730,6 +755,7 @@ int main(void)
         cmocka_unit_test(test_what_comes_while_it_is_gathered_is_replayed),
         cmocka_unit_test(test_the_newest_checkpoint_counts_and_others_go),
         cmocka_unit_test(test_a_checkpoint_that_cannot_be_written_leaves_the_one_before),
+        cmocka_unit_test(test_a_checkpoint_that_found_no_room_is_tried_again),
         cmocka_unit_test(test_the_threads_do_the_same),
         cmocka_unit_test(test_a_stop_with_a_full_segment),
         cmocka_unit_test(test_a_full_disk_is_waited_for),

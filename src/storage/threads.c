@@ -14,6 +14,8 @@
 #define SEAL_AFTER_MS 500
 /* How often a full disk is tried again. */
 #define SPACE_RETRY_MS 500
+/* A checkpoint that could not be written is tried again after this part of the log between two. */
+#define RETRY_PART 16U
 
 static struct timespec in_ms(uint64_t ms)
 {
@@ -130,6 +132,9 @@ static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
     checkpoint_free(checkpoint);
     pthread_mutex_lock(&log->mutex);
     log->is_checkpointing = false;
+    if (rc != 0) /* the next is due after a small part of what else lies between two */
+        log->since_checkpoint = MAX(log->since_checkpoint,
+                                    log->settings.checkpoint_bytes / RETRY_PART * (RETRY_PART - 1));
     has_room = log->spare_count > 0;
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);

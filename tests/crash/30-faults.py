@@ -383,6 +383,23 @@ def told_together(node, ch, request, answer, exchange, key):
 
 
 @check
+def what_is_not_kept_waits_for_nothing():
+    with FaultyNode() as node:
+        assert node.start("sync:SLOW:1-:segment-"), node.said()
+        one, two = node.channel(), node.channel()
+        one.send("queue.declare", queue="kept", durable=True)
+        time.sleep(0.1)
+        begun = time.monotonic()
+        queue, name = two.queue("transient", exclusive=False), two.exchange("transient", "fanout")
+        two.bind(queue, name)
+        two.rpc("queue.delete", queue=queue)
+        two.rpc("exchange.delete", exchange=name)
+        taken = time.monotonic() - begun
+        assert taken < 0.6, f"{taken:.2f} s"
+        one.wait("queue.declare-ok")
+
+
+@check
 def confirms_wait_for_what_goes():
     with FaultyNode() as node:
         assert node.start("sync:SLOW:1-:segment-"), node.said()
