@@ -58,7 +58,6 @@ static int make_queue(struct recover *recover, struct str vhost,
     queue = queue_new(&broker->queues, ref, vhost, declare->name, &settings);
     queue_table_set(broker->queues.table, ref.slot, queue);
     shard_current = broker->shard;
-    queue_attach(queue);
     if (model)
         rc = restore_queue(queue, model, recover->node->log, recover->error);
     recover->messages += queue_ready_count(queue);
@@ -170,6 +169,22 @@ static void restore_catalog(struct recover *recover)
     catalog_commit(node->catalog);
 }
 
+/* x-expires counts from the end of the recovery, however long that took. */
+static void attach_queues(struct node *node)
+{
+    for (uint16_t i = 0; i < node->shards->count; i++) {
+        struct broker_shard *broker = node->brokers[i];
+        uint32_t slots = atomic_load(&node->slots[i].used);
+        shard_current = broker->shard;
+        shard_read_clock(broker->shard);
+        for (uint32_t slot = 0; slot < slots; slot++) {
+            struct queue *queue = queue_table_get(broker->queues.table, slot);
+            if (queue)
+                queue_attach(queue);
+        }
+    }
+}
+
 int node_recover(struct node *node, struct log_error *error)
 {
     struct recover recover = {.node = node, .error = error};
@@ -185,6 +200,7 @@ int node_recover(struct node *node, struct log_error *error)
     if (rc == 0) {
         restore_catalog(&recover);
         rc = recover.rc;
+        attach_queues(node);
     }
     shard_current = NULL;
     if (rc == 0) {

@@ -186,7 +186,7 @@ static bool publish_mail(struct shard *shard)
 
 /* ---- the turn ---- */
 
-static void read_clock(struct shard *shard)
+void shard_read_clock(struct shard *shard)
 {
     shard->now_ns = clock_mono_ns();
     shard->now_ms = shard->now_ns / 1000000U;
@@ -268,7 +268,7 @@ static void turn(struct shard *shard, const struct epoll_event *events, int coun
     shard->turns++;
     if (atomic_load_explicit(&shard->poked, memory_order_relaxed))
         atomic_store_explicit(&shard->poked, false, memory_order_seq_cst);
-    read_clock(shard);
+    shard_read_clock(shard);
     shard->hooks->awake(shard);
     shard->hooks->owed(shard);
     handle_sockets(shard, events, count);
@@ -318,7 +318,7 @@ static int shard_init(struct shard *shard)
     shard->deferred_end = &shard->deferred;
     stream_pools_init(&shard->stream_pools);
     input_pool_init(shard);
-    read_clock(shard);
+    shard_read_clock(shard);
     timer_wheel_init(&shard->timers, shard->now_ms);
     shard->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     shard->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

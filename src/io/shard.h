@@ -102,6 +102,8 @@ static inline void assert_on_shard(const struct shard *shard)
  * busy looks for more before it sleeps (0 = not at all). Errors: -errno (descriptors). */
 MUST_CHECK int shard_set_new(uint16_t count, uint32_t spin_us, const struct shard_hooks *hooks,
                              struct shard_set **out);
+/* The shard's time is now: for who did long work on it before its thread runs. */
+void shard_read_clock(struct shard *shard);
 /* Start one thread per shard. Errors: -errno; shards started before it have been stopped. */
 MUST_CHECK int shard_set_start(struct shard_set *set);
 /* Ask all shards to stop in good order (hooks->stop) and wait for their threads. */

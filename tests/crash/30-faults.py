@@ -383,6 +383,20 @@ def told_together(node, ch, request, answer, exchange, key):
 
 
 @check
+def x_expires_counts_from_the_end_of_recovery():
+    with FaultyNode() as node:
+        assert node.start(), node.said()
+        p = Publisher(node)
+        p.ch.queue("kept", exclusive=False, durable=True)
+        p.put("kept", *["x" * 300000] * 12)  # four segments to be read, a second each
+        p.ch.queue("idle", exclusive=False, durable=True, arguments={"x-expires": 2000})
+        node.kill()
+        assert node.start("read:SLOW:1-:segment-"), node.said()
+        assert exists(node.channel(), "idle")
+        until(lambda: not exists(node.channel(), "idle"), "its end")
+
+
+@check
 def what_is_not_kept_waits_for_nothing():
     with FaultyNode() as node:
         assert node.start("sync:SLOW:1-:segment-"), node.said()

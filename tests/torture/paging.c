@@ -30,6 +30,15 @@ static bool is_flagged(const struct queue *queue, uint64_t position)
                     (uint32_t)(position % ENTRIES_PER_CHUNK));
 }
 
+/* A page knows when to look for what has expired. */
+static bool knows_expiry(const struct queue *queue, const struct live_message *live)
+{
+    const struct entry_page *page = entries_page(&queue->entries, live->position);
+
+    return !page || live->expires_ms == 0 ||
+           (page->expires_ms != 0 && page->expires_ms <= live->expires_ms);
+}
+
 /* Sums over what is in memory and in pages. */
 struct sums {
     uint64_t live;
@@ -111,6 +120,8 @@ void queue_look(const struct sim *sim, const struct sim_queue *at)
         const struct live_message *live = &at->messages[i];
         unacked += live->is_unacked;
         sums.returned += !live->is_unacked && live->position < queue->next;
+        CHECK(sim, knows_expiry(queue, live), "queue %u: a page does not know of the end of %llu",
+              at->name, (unsigned long long)live->position);
         CHECK(sim, is_flagged(queue, live->position) == live->is_redelivered,
               "queue %u: message %u at %llu is %sflagged redelivered", at->name, live->number,
               (unsigned long long)live->position, live->is_redelivered ? "not " : "");

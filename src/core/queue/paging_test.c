@@ -292,6 +292,30 @@ static void test_requeue_in_pages(void **state)
     end(&p);
 }
 
+/* A run may cover what is ready, or ready again: that is left alone. */
+static void test_settle_leaves_ready_ones_alone(void **state)
+{
+    struct paging p;
+    struct fake fake;
+    (void)state;
+
+    begin(&p);
+    put(&p, 256, 10, 0);
+    fake_consume(&p.f, &fake, (struct consumer_settings){.prefetch = 100});
+    turn(&p);
+    consumer_cancel(fake.consumer);
+    page_out(&p);
+    (void)settle_all(&p, &fake, 20, 10, QUEUE_SETTLE_REQUEUE);
+    assert_counts(&p, 166, 90, 2);
+    (void)settle_all(&p, &fake, 0, 200, QUEUE_SETTLE_ACK);
+    assert_counts(&p, 166, 0, 2);
+    assert_int_equal(p.f.queue->ready_bytes, 1660);
+    (void)settle_all(&p, &fake, 0, 200, QUEUE_SETTLE_REQUEUE);
+    assert_counts(&p, 166, 0, 2);
+    assert_int_equal(p.f.queue->returned.count, 10);
+    end(&p);
+}
+
 /* A page of nothing but unacknowledged ones is not read because its neighbours are. */
 static void test_unacknowledged_pages_stay_out(void **state)
 {
@@ -643,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_a_chunk_begun_in_the_middle_and_with_gaps),
         cmocka_unit_test(test_settle_in_pages),
         cmocka_unit_test(test_requeue_in_pages),
+        cmocka_unit_test(test_settle_leaves_ready_ones_alone),
         cmocka_unit_test(test_unacknowledged_pages_stay_out),
         cmocka_unit_test(test_purge),
         cmocka_unit_test(test_what_was_asked_for_is_gone),

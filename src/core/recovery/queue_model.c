@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 static void reserve(struct recovered_queue *queue)
 {
@@ -17,7 +17,7 @@ static void reserve(struct recovered_queue *queue)
 
 int queue_model_add(struct recovered_queue *queue, const struct recovered_entry *entry)
 {
-    if (entry->position < queue->tail || entry->position >= RECORD_REDELIVERED)
+    if (entry->position < queue->tail || entry->position >= QUEUE_POSITION_MAX)
         return ERR_CORRUPT;
     reserve(queue);
     queue->entries[queue->count++] = *entry;
@@ -25,11 +25,11 @@ int queue_model_add(struct recovered_queue *queue, const struct recovered_entry 
     return 0;
 }
 
-/* The first entry at or behind `position`. */
-static size_t find(const struct recovered_queue *queue, uint64_t position)
+/* The first of `count` entries at or behind `position`. */
+static size_t find(const struct recovered_queue *queue, size_t count, uint64_t position)
 {
     size_t low = 0;
-    size_t high = queue->count;
+    size_t high = count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -47,7 +47,7 @@ int queue_model_add_page(struct recovered_queue *queue, const struct recovered_p
 {
     size_t count = queue->page_count;
 
-    if (page->first % ENTRIES_PER_CHUNK != 0 || page->first >= RECORD_REDELIVERED ||
+    if (page->first % ENTRIES_PER_CHUNK != 0 || page->first >= QUEUE_POSITION_MAX ||
         (count > 0 && page->first <= queue->pages[count - 1].first))
         return ERR_CORRUPT;
     if (count == queue->page_capacity) {
@@ -130,29 +130,66 @@ static void compact(struct recovered_queue *queue)
     queue->gone = 0;
 }
 
-void queue_model_restore(struct recovered_queue *queue, const struct recovered_entry *entry)
+/* False: it is not there any more, and was not put back. */
+static bool restore_in_place(struct recovered_queue *queue, size_t count, uint64_t position)
 {
-    size_t at = find(queue, entry->position);
+    size_t at;
 
-    if (restore_in_page(queue, entry->position))
-        return;
-    if (at < queue->count && queue->entries[at].position == entry->position) {
-        queue->gone -= queue->entries[at].is_gone;
-        queue->entries[at].is_gone = false;
-        return;
+    if (restore_in_page(queue, position))
+        return true;
+    at = find(queue, count, position);
+    if (at == count || queue->entries[at].position != position)
+        return false;
+    queue->gone -= queue->entries[at].is_gone;
+    queue->entries[at].is_gone = false;
+    return true;
+}
+
+static int compare_positions(const void *left, const void *right)
+{
+    const struct recovered_entry *a = left;
+    const struct recovered_entry *b = right;
+    return (a->position > b->position) - (a->position < b->position);
+}
+
+/* What made room since goes to the end, and is sorted in at once. */
+void queue_model_restore_all(struct recovered_queue *queue, const struct recovered_entry *entries,
+                             size_t count)
+{
+    size_t before = queue->count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (restore_in_place(queue, before, entries[i].position))
+            continue;
+        reserve(queue);
+        queue->entries[queue->count++] = entries[i];
     }
-    reserve(queue);
-    memmove(&queue->entries[at + 1], &queue->entries[at],
-            (queue->count - at) * sizeof *queue->entries);
-    queue->entries[at] = *entry;
-    queue->count++;
+    if (queue->count > before)
+        qsort(queue->entries, queue->count, sizeof *queue->entries, compare_positions);
+}
+
+uint64_t queue_model_end(const struct recovered_queue *queue)
+{
+    uint64_t first = queue->tail;
+    size_t entry = 0;
+    size_t page = 0;
+
+    while (entry < queue->count && queue->entries[entry].is_gone)
+        entry++;
+    if (entry < queue->count)
+        first = MIN(first, queue->entries[entry].position);
+    while (page < queue->page_count && bits_count(&queue->pages[page].page.live) == 0)
+        page++;
+    if (page < queue->page_count)
+        first = MIN(first, queue->pages[page].first);
+    return MIN(queue->tail, first + QUEUE_SPAN_MAX);
 }
 
 void queue_model_take(struct recovered_queue *queue, uint64_t first, uint64_t count,
                       void (*taken)(void *context, const struct recovered_entry *entry),
                       void *context)
 {
-    for (size_t i = find(queue, first);
+    for (size_t i = find(queue, queue->count, first);
          i < queue->count && queue->entries[i].position - first < count; i++) {
         if (queue->entries[i].is_gone)
             continue;

@@ -20,6 +20,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct undo_step {
     struct recovered_queue *queue;
@@ -144,11 +145,34 @@ static int commit(struct recovery *recovery, struct cursor *in)
     return 0;
 }
 
+/* Steps of one queue stand together now, those of each in any order. */
+static int compare_queues(const void *left, const void *right)
+{
+    const struct undo_step *a = left;
+    const struct undo_step *b = right;
+    uint64_t one = a->queue->incarnation;
+    uint64_t other = b->queue->incarnation;
+    return (one > other) - (one < other);
+}
+
+/* For each queue at once: one by one, a large transaction would move the entries behind for each. */
 static void put_back_taken(struct transaction_undo *undo)
 {
-    for (size_t i = 0; i < undo->count; i++)
-        if (!undo->steps[i].was_added)
-            queue_model_restore(undo->steps[i].queue, &undo->steps[i].entry);
+    struct recovered_entry *entries;
+
+    if (undo->count == 0)
+        return;
+    entries = mem_alloc(undo->count * sizeof *entries);
+    qsort(undo->steps, undo->count, sizeof *undo->steps, compare_queues);
+    for (size_t i = 0; i < undo->count;) {
+        struct recovered_queue *queue = undo->steps[i].queue;
+        size_t count = 0;
+        for (; i < undo->count && undo->steps[i].queue == queue; i++)
+            if (!undo->steps[i].was_added)
+                entries[count++] = undo->steps[i].entry;
+        queue_model_restore_all(queue, entries, count);
+    }
+    mem_free(entries);
 }
 
 static void take_added(struct transaction_undo *undo)
@@ -415,6 +439,9 @@ static int queue_state(struct recovery *recovery, struct cursor *in)
         if (queue_model_add_page(queue, &page) != 0)
             return recovery_bad(recovery, "queue state with pages out of order");
     }
+    if (tail > QUEUE_POSITION_MAX)
+        return recovery_bad(recovery, "queue %llu: it ends at %llu",
+                            (unsigned long long)incarnation, (unsigned long long)tail);
     /* The last record of a queue has the true end; those before end at their last entry. */
     queue->tail = MAX(queue->tail, tail);
     return 0;

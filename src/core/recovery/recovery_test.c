@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "core/catalog/command_codec.h"
+#include "core/recovery/queue_model.h"
 #include "storage/disk_memory.h"
 
 #include <setjmp.h>
@@ -524,6 +525,62 @@ static void test_cut_records_are_refused(void **state)
         }
 }
 
+/* ---- sizes ---- */
+
+static void test_no_queue_ends_beyond_all_numbers(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    begin(&f);
+    state_of(&f, 1, UINT64_C(1) << 63, 3, 1);
+    assert_int_equal(f.rc, ERR_CORRUPT);
+    end(&f);
+    begin(&f);
+    add(&f, 1, (UINT64_C(1) << 62) + 1);
+    assert_int_equal(f.rc, ERR_CORRUPT);
+    end(&f);
+}
+
+/* One message that never goes, and a tail far away: no more than a ring can hold. */
+static void test_a_queue_ends_where_it_can_span(void **state)
+{
+    struct recovered_queue *queue;
+    struct fixture f;
+    (void)state;
+
+    begin(&f);
+    state_of(&f, 1, UINT64_C(1) << 61, 3, 1);
+    assert_int_equal(f.rc, 0);
+    queue = recovery_find(&f.recovery, QUEUE);
+    assert_int_equal(queue_model_end(queue), 3 + QUEUE_SPAN_MAX);
+    settle_in(&f, 2, 3, 1, 0);
+    assert_int_equal(queue_model_end(queue), UINT64_C(1) << 61);
+    end(&f);
+}
+
+/* The entries of the transaction have made room; what stands behind them is not moved for each of them. */
+static void test_a_large_transaction_is_undone_at_once(void **state)
+{
+    enum { TAKEN = 100000, BEHIND = 100000 };
+    struct recovered_queue *queue;
+    struct fixture f;
+    (void)state;
+
+    begin(&f);
+    for (uint64_t i = 0; i < TAKEN + BEHIND; i++)
+        add(&f, i + 1, i);
+    for (uint64_t i = 0; i < TAKEN; i++)
+        settle_in(&f, TAKEN + BEHIND + 1 + i, TAKEN - 1 - i, 1, 5);
+    queue = recovery_find(&f.recovery, QUEUE);
+    assert_in_range(queue->count, BEHIND, TAKEN + BEHIND - 1);
+    recovery_finish(&f.recovery);
+    assert_int_equal(queue->count - queue->gone, TAKEN + BEHIND);
+    for (uint64_t i = 0; i < TAKEN + BEHIND; i++)
+        assert_true(queue->entries[i].position == i && !queue->entries[i].is_gone);
+    end(&f);
+}
+
 /* ---- catalog records behind damage ---- */
 
 static void declare_as(struct fixture *f, uint64_t incarnation)
@@ -650,6 +707,9 @@ int main(void)
         cmocka_unit_test(test_with_recover_a_later_queue_replaces_one_of_its_name),
         cmocka_unit_test(test_with_recover_a_lost_binding_is_told),
         cmocka_unit_test(test_with_recover_a_queue_without_a_declaration_is_told),
+        cmocka_unit_test(test_no_queue_ends_beyond_all_numbers),
+        cmocka_unit_test(test_a_queue_ends_where_it_can_span),
+        cmocka_unit_test(test_a_large_transaction_is_undone_at_once),
         cmocka_unit_test(test_positions_only_rise),
         cmocka_unit_test(test_positions_go_on_behind_what_is_gone),
         cmocka_unit_test(test_a_committed_transaction_counts),

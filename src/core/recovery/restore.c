@@ -5,7 +5,9 @@
 #include "base/bug.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "core/recovery/queue_model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct restoring {
@@ -162,26 +164,48 @@ static int restore_page(struct restoring *restoring, const struct recovered_page
 
 /* ---- a queue ---- */
 
+/* Up to where it can be restored. */
+static int find_end(struct restoring *restoring, uint64_t *end)
+{
+    const struct recovered_queue *model = restoring->model;
+
+    *end = queue_model_end(model);
+    if (*end == model->tail)
+        return 0;
+    *restoring->error = (struct log_error){0};
+    snprintf(restoring->error->reason, sizeof restoring->error->reason,
+             "queue %llu spans more than a queue can: it ends at %llu, not at %llu",
+             (unsigned long long)model->incarnation, (unsigned long long)*end,
+             (unsigned long long)model->tail);
+    if (!log_recovers(restoring->log))
+        return ERR_CORRUPT;
+    log_report(restoring->log, restoring->error);
+    return 0;
+}
+
 int restore_queue(struct queue *queue, const struct recovered_queue *model, struct log *log,
                   struct log_error *error)
 {
     struct restoring restoring = {queue, model, log, error};
     size_t entry = 0;
     size_t page = 0;
-    int rc = 0;
+    uint64_t end;
+    int rc = find_end(&restoring, &end);
 
     while (rc == 0 && (entry < model->count || page < model->page_count)) {
         bool is_page =
             page < model->page_count &&
             (entry == model->count || model->pages[page].first < model->entries[entry].position);
-        if (is_page)
+        if (is_page && model->pages[page].first >= end)
+            page++;
+        else if (is_page)
             rc = restore_page(&restoring, &model->pages[page++]);
-        else if (model->entries[entry++].is_gone)
+        else if (model->entries[entry++].is_gone || model->entries[entry - 1].position >= end)
             continue;
         else
             rc = restore_entry(&restoring, &model->entries[entry - 1]);
     }
-    queue_restore_end(queue, model->tail, model->sequence);
+    queue_restore_end(queue, end, model->sequence);
     queue->epoch = model->epoch;
     queue->marked = log_was_clean(log) ? 0 : model->delivered;
     return rc;
