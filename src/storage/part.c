@@ -118,6 +118,16 @@ static COLD struct log_part *open_part(struct log_stream *stream, uint32_t need)
     return part;
 }
 
+/* The open part has no room for the next record. One that log_next_id has begun may be empty. */
+static COLD void leave_part(struct log_stream *stream)
+{
+    if (stream->open->used == 0) {
+        mem_free(stream->open);
+        stream->open = NULL;
+    }
+    log_submit(stream);
+}
+
 /* ---- staging ---- */
 
 HOT uint8_t *log_append(struct log_stream *stream, uint8_t kind, uint8_t version, uint32_t octets,
@@ -130,7 +140,7 @@ HOT uint8_t *log_append(struct log_stream *stream, uint8_t kind, uint8_t version
 
     BUG_ON(octets > log_record_max(stream->log), "record of %u octets", octets);
     if (part && part->used + whole > part->capacity) {
-        log_submit(stream);
+        leave_part(stream);
         part = NULL;
     }
     if (!part)
