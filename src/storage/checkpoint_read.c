@@ -57,9 +57,9 @@ static int pass_damage(struct frame_reader *from, int rc)
 static int read_frame(struct frame_reader *from, struct frame_header *frame)
 {
     size_t got = 0;
-    int rc = disk_read(from->file, from->buffer, FRAME_WHOLE_MAX, from->at, &got);
+    int rc = log_read_around(from->log, from->file, from->buffer, FRAME_WHOLE_MAX, from->at, &got);
 
-    if (rc != 0)
+    if (rc != 0 && rc != ERR_CORRUPT)
         return log_error_set(from->error, rc, from->name, from->at, "cannot be read: %s",
                              err_text(rc));
     if (frame_header_read(from->buffer, got, frame) != 0)
@@ -73,10 +73,14 @@ static int read_frame(struct frame_reader *from, struct frame_header *frame)
 static bool is_later_frame(struct frame_reader *from, struct frame_header *frame)
 {
     size_t got = 0;
+    int rc;
 
     if (disk_read(from->file, from->buffer, FORMAT_BLOCK, from->at, &got) != 0 ||
-        got < FORMAT_BLOCK || !frame_may_begin(from->buffer) ||
-        disk_read(from->file, from->buffer, FRAME_WHOLE_MAX, from->at, &got) != 0)
+        got < FORMAT_BLOCK || !frame_may_begin(from->buffer))
+        return false;
+    /* What cannot be read may lie behind the frame. */
+    rc = log_read_around(from->log, from->file, from->buffer, FRAME_WHOLE_MAX, from->at, &got);
+    if (rc != 0 && rc != ERR_CORRUPT)
         return false;
     return frame_header_read(from->buffer, got, frame) == 0 &&
            frame->checkpoint == from->log->checkpoint && frame->index >= from->index;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Damage at every octet of a real log's last records, of its headers, its checkpoint and its format file: a
  * start gives all that is known to have been whole, or refuses by name; --recover keeps what can be read. */
+#include "storage/disk_faulty.h"
 #include "storage/log_fixture.h"
 
 #define SEGMENT "segment-0000000000000001"
@@ -505,6 +506,39 @@ static void test_a_read_error_is_not_the_end(void **state)
     }
 }
 
+/* Blocks of the segment that the disk does not give cost the batches in them. */
+static void test_recover_reads_around_read_errors(void **state)
+{
+    /* The calls: the header twice, the first megabyte, then its blocks one by one. */
+    static const struct {
+        const char *rule;
+        uint32_t lost_batches;
+    } cases[] = {
+        {"read:EIO:3:segment-", 0},
+        {"read:EIO:3-4:segment-", 0},
+        {"read:EIO:3-6:segment-", 2},
+        {"read:EIO:1:tokkimq.format", 0},
+    };
+    struct original o;
+    (void)state;
+
+    make_log(&o, true);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct log_fixture f = o.f;
+        struct log_settings settings = fixture_settings(&f);
+        uint32_t lost = o.records[cases[i].lost_batches];
+        settings.recovers = true;
+        assert_int_equal(disk_faulty_new(disk_memory_clone(o.f.disk), cases[i].rule, NULL, &f.disk),
+                         0);
+        assert_int_equal(fixture_try(&f, &settings), 0);
+        assert_int_equal(check_found(&f, 0, lost), lost);
+        if (lost > 0)
+            assert_reported(&f, SEGMENT);
+        log_free(f.log);
+    }
+    fixture_free(&o.f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_a_missing_format_file),
         cmocka_unit_test(test_a_segment_of_another_directory),
         cmocka_unit_test(test_a_read_error_is_not_the_end),
+        cmocka_unit_test(test_recover_reads_around_read_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,7 @@ struct log_checkpoint {
 
 /* Reading one segment from its beginning, as far as needed. */
 struct segment_reader {
+    struct log *log;
     struct disk_file *file;
     uint64_t number; /* 0: none is open */
     uint64_t size;
@@ -217,6 +218,10 @@ MUST_CHECK int checkpoint_read(struct log *log, log_replay_fn fn, void *context,
                                struct log_error *error);
 
 /* segment_reader.c */
+/* disk_read; with --recover past blocks that the disk does not give, which read as zeros: then ERR_CORRUPT, and
+ * `*got` counts. */
+MUST_CHECK int log_read_around(const struct log *log, struct disk_file *file, uint8_t *data,
+                               size_t n, uint64_t offset, size_t *got);
 MUST_CHECK int segment_reader_open(struct segment_reader *reader, struct log *log, uint64_t number);
 /* At least the octets up to `end`, when the file has them. */
 MUST_CHECK int segment_reader_load(struct segment_reader *reader, uint64_t end);

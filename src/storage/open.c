@@ -169,12 +169,12 @@ static int note_segment(struct log *log, uint64_t number, struct log_error *erro
         rc = log_error_set(error, ERR_CORRUPT, name, 0,
                            "the header of the segment is damaged, or of a newer version");
     else if (rc != 0)
-        return log_error_set(error, rc, name, 0, "cannot be read: %s", err_text(rc));
+        (void)log_error_set(error, rc, name, 0, "cannot be read: %s", err_text(rc));
     if (rc == 0) {
         segment_add(log, &header);
         return size < header.octets ? note_short(log, name, size, header.octets, error) : 0;
     }
-    if (!log->settings.recovers)
+    if (!log->settings.recovers || (rc != ERR_CORRUPT && rc != -EIO))
         return rc;
     log_report(log, error);
     set_aside(log, number);
@@ -312,7 +312,7 @@ static int mend_format(struct log *log, const struct listing *listing, int rc, b
     if (rc == 0)
         rc = log_error_set(error, ERR_CORRUPT, FORMAT_FILE, 0,
                            "all segments belong to another data directory");
-    if (rc != ERR_CORRUPT && rc != ERR_REFUSED)
+    if (rc != ERR_CORRUPT && rc != ERR_REFUSED && rc != -EIO)
         return rc;
     log_report(log, error);
     return write_format_of(log, vote.whole > 0 ? vote.id : log->settings.seed | 1, error);
