@@ -13,6 +13,9 @@ if not TOKKI:
 
 SEGMENT_MAGIC = b"TOKKISEG"  # FORMAT.md: a segment begins with it, and the version follows (u32, big-endian)
 
+# Where the header of a segment stands in it.
+HEADERS = 0, 3584
+
 
 def filled():
     """A broker with a queue of three messages."""
@@ -70,15 +73,17 @@ def newer_format():
             with open(path, "r+b") as file:
                 kept[path] = file.read(12)[8:]
                 (version,) = struct.unpack(">I", kept[path])
-                file.seek(8)
-                file.write(struct.pack(">I", version + 1))
+                for header in HEADERS:
+                    file.seek(header + 8)
+                    file.write(struct.pack(">I", version + 1))
         text = node.broker.refused()
         assert "version" in text or "newer" in text, text
         assert node.broker.data in text or any(os.path.basename(path) in text for path in files), text
         for path in files:  # nothing was changed: the right binary can go on
             with open(path, "r+b") as file:
-                file.seek(8)
-                file.write(kept[path])
+                for header in HEADERS:
+                    file.seek(header + 8)
+                    file.write(kept[path])
         eq(bodies(node.up(), queue), ["1", "2", "3"])
 
 
@@ -159,23 +164,26 @@ def a_directory_that_is_not_there_yet():
         works(node.broker.port)
 
 
+def flip(path, at):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        octet = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([octet ^ 1]))
+
+
 @check
 def damage_is_named():
-    """A segment's header is never half written when anything follows it: no start without --recover."""
+    """A segment's header is never half written when anything follows it: no start without --recover. It stands twice."""
     node, queue = filled()
     with node:
         node.kill()
         path = segments(node.broker.data)[0]
-        with open(path, "r+b") as file:
-            file.seek(24)
-            octet = file.read(1)[0]
-            file.seek(24)
-            file.write(bytes([octet ^ 1]))
+        for header in HEADERS:
+            flip(path, header + 24)
         text = node.broker.refused()
         assert os.path.basename(path) in text, text
-        with open(path, "r+b") as file:
-            file.seek(24)
-            file.write(bytes([octet]))
+        flip(path, HEADERS[1] + 24)
         eq(bodies(node.up(), queue), ["1", "2", "3"])
 
 
