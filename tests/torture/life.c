@@ -84,6 +84,7 @@ static int open_log(struct sim *sim, struct log_error *error)
         .segment_bytes = sim->segment_bytes,
         .checkpoint_bytes = sim->checkpoint_bytes,
         .streams = sim->shard_count,
+        .recovers = hits(sim, 1, 10) && !sim->has_failed_call,
         .seed = chance_next(&sim->chance),
         .events = {.context = sim, .checkpoint_due = on_checkpoint_due},
     };
@@ -146,6 +147,8 @@ bool life_begin(struct sim *sim)
     rc = recover(sim, &restoring);
     recovery_free(&restoring.recovery);
     if (rc == 0) {
+        CHECK(sim, !log_report_name(sim->log), "it tells of damage, and there is none: %s",
+              log_report_name(sim->log));
         compare(sim, &restoring.found);
         model_settle(&sim->model, &restoring.found);
         for (int i = 0; i < SIM_QUEUES; i++)
