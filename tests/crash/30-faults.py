@@ -12,7 +12,7 @@ from mount import Mount
 
 SEED = int(os.environ.get("TOKKI_SEED", random.randrange(10**9)))
 ROUNDS = int(os.environ.get("TOKKI_CRASH_ROUNDS", "12"))
-OPTIONS = ["--shards", "2", "--log-segment-size", "1MiB", "--disk-free-limit", "1"]  # the file systems here are tiny
+OPTIONS = ["--shards", "2", "--log-segment-size", "1MiB", "--disk-free-limit", "1kB"]  # the file systems here are tiny
 dice = random.Random(SEED)
 print("seed", SEED)
 
