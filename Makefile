@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door: every task of a developer is one target here. Meson and tools/ do the work.
 .DEFAULT_GOAL := help
-.PHONY: help run build test torture asan tsan test-clients bench bench-kill lint fuzz format cover install-deps clean
+.PHONY: help run build test torture asan tsan test-clients bench bench-kill bench-backlog lint fuzz format cover install-deps clean
 
 BUILD ?= build
 JOBS ?= $(shell nproc)
@@ -14,7 +14,7 @@ NINJA := ninja -j$(JOBS)
 help: ## this list
 	@echo 'TokkiMQ: make <target>'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo 'Variables: ARGS= (make run, bench, bench-kill, test-clients), JOBS=, FUZZ_SECONDS=60, HISTORIES=20000'
+	@echo 'Variables: ARGS= (make run, bench, bench-kill, bench-backlog, test-clients), JOBS=, FUZZ_SECONDS=60, HISTORIES=20000'
 
 run: build ## install what is missing, build, start a broker on port 5672 with ./data
 	$(BUILD)/release/tokkimq --data-dir data --port 5672 $(ARGS)
@@ -53,6 +53,10 @@ bench: build ## rates and CPU per message, next to RabbitMQ in the same run
 bench-kill: build ## kill -9 under load, 50 rounds, every confirmed message accounted for
 	@tools/install-deps bench
 	bench/kill $(ARGS)
+
+bench-backlog: build ## 20 million waiting messages: memory, start, drain; next to RabbitMQ with a twentieth
+	@tools/install-deps bench
+	bench/backlog $(ARGS)
 
 lint: ## layers, headers, format, sizes, SPDX, banned calls; gcc and clang with -Werror
 	@tools/install-deps build test
