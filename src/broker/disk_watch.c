@@ -53,6 +53,8 @@ static void look(struct disk_watch *watch)
         watch->has_complained = true;
         return;
     }
+    if (fs.f_blocks == 0) /* one that does not count, as ramfs: it says that nothing is free, too */
+        return;
     free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     set_alarm(watch, free_bytes < watch->limit_bytes, free_bytes);
 }

@@ -116,8 +116,10 @@ def pieces_of_the_log_as_bodies(node):
     queue = durable(p.ch)
     p.put(queue, *[f"first {i}" for i in range(100)])
     pieces = []
-    for name in sorted(os.listdir(node.broker.data)):
-        with open(os.path.join(node.broker.data, name), "rb") as file:
+    for entry in sorted(os.scandir(node.broker.data), key=lambda entry: entry.name):
+        if not entry.is_file():
+            continue
+        with open(entry.path, "rb") as file:
             raw = file.read(1 << 17)
         pieces += [raw[at : at + 16384] for at in range(0, len(raw), 16384)] + [raw]
     p.put(queue, *pieces)
