@@ -218,7 +218,7 @@ void queue_read_ahead(struct queue *queue)
     }
     first = first_chunk(queue);
     if (first < queue->ahead_from ||
-        first >= queue->ahead_from + (queue->ahead_to - queue->ahead_from) / 2)
+        first >= queue->ahead_from + (queue->ahead_to - queue->ahead_from) / 4)
         fill_window(queue, first);
 }
 
