@@ -71,9 +71,8 @@ struct message {
         struct block *block;           /* one reference is held */
         struct message_shared *shared; /* MESSAGE_SHARED: one reference is held */
     };
-    uint32_t
-        offset; /* of the image in `block`; not used when shared. MESSAGE_OUT: how many part numbers the
-                      * first chunk of a chained body lies before the body */
+    uint32_t offset; /* of the image in `block`; not used when shared. MESSAGE_OUT: the span of
+                      * a chained body (record.h), else 0 */
     uint32_t length; /* of the image */
     uint16_t names_len;
     uint8_t flags;       /* enum message_flag */

@@ -25,7 +25,7 @@ uint32_t record_span(const struct message *message, uint64_t body)
         return message->offset;
     if (!(message->flags & MESSAGE_CHAINED))
         return 0;
-    return (uint32_t)(record_id_part(body) - record_id_part(message->shared->logged_chunks[0]));
+    return record_span_of(body, message->shared->logged_chunks[0]);
 }
 
 uint32_t record_body_size(const struct message *message)

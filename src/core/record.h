@@ -4,6 +4,7 @@
 #define TOKKI_CORE_RECORD_H
 
 #include "core/message.h"
+#include "storage/format.h"
 
 /* All numbers big-endian, in the order given. A queue command begins with
  *
@@ -30,7 +31,7 @@
  *
  * body: image-length:32 names-length:16 flags:8 0:8 body-size:64 chunk-count:32 crc:32 chunk id:64 ... image
  * (the image as message.h draws it; of a chained body the octets are those of the chunks).
- * `span`: how many parts before its body's record the first of its chunks lies; 0 without chunks.
+ * `span`: 0 without chunks; else in how many parts they lie, up to and with that of the body's record.
  * Times are wall-clock milliseconds; 0 = never.
  *
  * What is read back while the node runs is read without the rest of its part, so it has a checksum of its
@@ -116,8 +117,18 @@ static inline struct record_command record_command_read(struct cursor *in)
     return command;
 }
 
-/* How many parts before that of its body, record `body`, the first chunk of a chained message lies; of others
- * 0. What is MESSAGE_OUT knows it by itself. */
+/* The span of body `body` with chunks, and the first part of any. */
+static inline uint32_t record_span_of(uint64_t body, uint64_t first_chunk)
+{
+    return (uint32_t)(record_id_part(body) - record_id_part(first_chunk) + 1);
+}
+
+static inline uint64_t record_first_part(uint64_t body, uint32_t span)
+{
+    return record_id_part(body) - (span > 0 ? span - 1 : 0);
+}
+
+/* The span of what will be, or is, body `body`. What is MESSAGE_OUT knows it by itself. */
 uint32_t record_span(const struct message *message, uint64_t body);
 /* Octets of the body of `message`. */
 uint32_t record_body_size(const struct message *message);

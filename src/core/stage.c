@@ -112,8 +112,7 @@ static void refer(struct writer *w, const struct message_shared *shared)
     uint32_t span = 0;
 
     if (shared->logged_chunk_count > 0)
-        span =
-            (uint32_t)(record_id_part(shared->body_id) - record_id_part(shared->logged_chunks[0]));
+        span = record_span_of(shared->body_id, shared->logged_chunks[0]);
     writer_u64(w, shared->body_id);
     writer_u32(w, shared->place.length);
     writer_u32(w, (uint32_t)MIN(shared->body_bytes, (uint64_t)UINT32_MAX));
@@ -152,6 +151,7 @@ lsn_t stage_settle(struct stage *stage, const struct queue_identity *queue, enum
     struct writer w = record(stage, kind, RECORD_COMMAND_BYTES + (is_expiry ? 24 : 16), &id);
 
     command(stage, &w, queue);
+    log_settled(stage->stream, count);
     writer_u64(&w, first);
     writer_u64(&w, count);
     if (is_expiry)

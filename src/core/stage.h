@@ -49,7 +49,7 @@ void stage_delivered(struct stage *stage, uint64_t incarnation, uint64_t upto);
 uint64_t stage_page(struct stage *stage, uint64_t incarnation, uint64_t first,
                     const struct record_page_entry *entries, uint32_t count);
 /* A copy of a message that is not kept, for the spill's stage. Returns the identity of its body, with SPILLED;
- * `*span`: how many parts before it its first chunk lies. */
+ * `*span`: record.h. */
 uint64_t stage_spill(struct stage *stage, struct message *message, uint32_t *span);
 /* Everything staged under `transaction`, on whatever shard, counts from here on. */
 lsn_t stage_commit(struct stage *stage, uint64_t transaction);

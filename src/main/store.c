@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "core/recovery/marks.h"
 #include "storage/disk_faulty.h"
 #include "storage/disk_lossy.h"
 #include "storage/disk_unsynced.h"
@@ -22,6 +23,8 @@
 
 /* Log written between checkpoints: a start replays at most about twice as much. */
 #define CHECKPOINT_BYTES (128ULL * 1024 * 1024)
+/* Segments that may hold nothing live. The disk's use: storage/FORMAT.md, section 7. */
+#define SLACK_SEGMENTS 2U
 
 /* Of what need not survive: removed at each start. */
 #define SPILL_DIRECTORY "transient"
@@ -128,6 +131,7 @@ static struct log_settings settings_of(const struct options *options, uint16_t s
         .streams = streams,
         .is_threaded = true,
         .recovers = options->recovers,
+        .slack_bytes = SLACK_SEGMENTS * options->segment_bytes,
     };
 
     BUG_ON(getrandom(&settings.seed, sizeof settings.seed, 0) != sizeof settings.seed, "getrandom");
@@ -176,6 +180,7 @@ int store_open(const struct options *options, uint16_t streams, struct log **out
 
     if (rc != 0)
         return rc;
+    settings.mark = marks_of_record;
     rc = log_open(disk, &settings, out, &error);
     if (rc != 0) {
         store_complain(options, &error, rc);

@@ -71,6 +71,7 @@ struct log_checkpoint *log_checkpoint_begin(struct log *log)
     BUG_ON(log->is_checkpointing, "a second checkpoint at a time");
     log->is_checkpointing = true;
     log->is_checkpoint_due = false;
+    clean_note_begin(log);
     log->since_checkpoint = 0;
     checkpoint->replay = log->position;
     pthread_mutex_unlock(&log->mutex);
@@ -92,6 +93,7 @@ void log_checkpoint_add(struct log_checkpoint *checkpoint, struct log_gather *ga
     }
     for (size_t i = 0; i < gather->live_count; i++)
         log_gather_live(all, gather->live[i].first, gather->live[i].last);
+    log_gather_weight(all, gather->messages, gather->live_octets);
     log_gather_free(gather);
     checkpoint->marks =
         mem_resize(checkpoint->marks, (checkpoint->mark_count + 1) * sizeof *checkpoint->marks);
@@ -197,7 +199,7 @@ static int put_places(struct frame_writer *to, const struct live_places *places)
             writer_u64(&w, place->number);
             writer_u64(&w, place->segment);
             writer_u32(&w, place->offset);
-            writer_u32(&w, place->octets);
+            writer_u32(&w, place->octets | (place->is_packed ? PLACE_PACKED : 0));
         }
         rc = frame_put(to, FRAME_PARTS, (uint32_t)writer_len(&w));
     }

@@ -163,18 +163,20 @@ static int take_places(struct frame_reader *from, const struct frame_header *fra
     struct segment *segment = NULL;
 
     while (!in.failed && cursor_left(&in) > 0) {
-        uint64_t part = cursor_u64(&in);
+        struct part_header part = {.number = cursor_u64(&in)};
         uint64_t number = cursor_u64(&in);
         uint32_t offset = cursor_u32(&in);
         uint32_t octets = cursor_u32(&in);
-        if (in.failed || !places_fits(part, offset, octets))
+        part.octets = octets & ~PLACE_PACKED;
+        part.flags = octets & PLACE_PACKED ? PART_MOVED | PART_PACKED : 0;
+        if (in.failed || !places_fits(part.number, offset, part.octets))
             return damaged(from, "a list of parts is malformed");
         /* The head says it, too, when it is whole. */
-        atomic_store(&log->next_part, MAX(part + 1, atomic_load(&log->next_part)));
+        atomic_store(&log->next_part, MAX(part.number + 1, atomic_load(&log->next_part)));
         if (!segment || segment->header.number != number)
             segment = segment_find(log, number);
         if (segment)
-            segment_add_part(log, segment, part, offset, octets);
+            segment_add_part(log, segment, &part, offset);
         else if (!log->settings.recovers)
             return log_error_set(from->error, ERR_CORRUPT, from->name, from->at,
                                  "segment %llu, which the checkpoint needs, is missing",

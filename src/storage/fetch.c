@@ -97,6 +97,10 @@ static void tell(struct log *log, uint64_t streams)
 
 void fetch_answer(struct log *log, struct log_fetch *fetch)
 {
+    if (fetch->stream == &log->cleaner.stream) {
+        clean_answered(log);
+        return;
+    }
     log->fetcher.round.told |= 1ULL << fetch->stream->id;
     push_answer(fetch);
 }

@@ -63,6 +63,8 @@ struct fetch_want {
     uint64_t end;   /* read up to here at least */
     uint64_t part;  /* header of its part */
     uint64_t limit; /* end of its part */
+    bool
+        is_packed; /* its place is in the part's directory: all of it is read, from `start` = `part` */
 };
 
 /* Fetches whose records are all written, read together. Thread: the reader's. */

@@ -24,11 +24,12 @@ static bool may_come(struct log *log, uint64_t part)
     return false;
 }
 
-static int place_missing(struct log *log, uint64_t part, int give_up)
+static int place_missing(struct log *log, const struct log_fetch *fetch, uint64_t part, int give_up)
 {
     int failure = atomic_load(&log->failure);
 
-    if (!may_come(log, part))
+    /* The cleaner asks for what was durable long ago, and the writer may wait for the helper. */
+    if (fetch->stream == &log->cleaner.stream || !may_come(log, part))
         return ERR_NOT_FOUND;
     if (failure != 0)
         return failure;
@@ -54,13 +55,15 @@ static int find_record(struct log *log, struct log_fetch *fetch, struct log_fetc
 
     /* Neighbours mostly are of one part. */
     if (part != last->number && !places_find(&log->places, part, last))
-        return place_missing(log, part, give_up);
-    if (last->octets < RECORD_HEADER_BYTES || offset > last->octets - RECORD_HEADER_BYTES)
+        return place_missing(log, fetch, part, give_up);
+    want.is_packed = last->is_packed;
+    if (!want.is_packed &&
+        (last->octets < RECORD_HEADER_BYTES || offset > last->octets - RECORD_HEADER_BYTES))
         return ERR_CORRUPT;
     want.segment = log->slots[last->segment];
     want.part = last->offset;
     want.limit = want.part + PART_HEADER_BYTES + last->octets;
-    want.start = want.part + PART_HEADER_BYTES + offset;
+    want.start = want.is_packed ? want.part : want.part + PART_HEADER_BYTES + offset;
     want.segment->read_in = log->fetcher.round_number;
     add_want(&log->fetcher.round, &want);
     return 0;
@@ -93,7 +96,8 @@ static bool still_waits(struct log *log, const struct log_fetch *fetch)
     bool waits;
 
     pthread_mutex_lock(&log->mutex);
-    waits = !places_find(&log->places, part, &place) && place_missing(log, part, 0) == ERR_AGAIN;
+    waits =
+        !places_find(&log->places, part, &place) && place_missing(log, fetch, part, 0) == ERR_AGAIN;
     pthread_mutex_unlock(&log->mutex);
     return waits;
 }

@@ -2,6 +2,7 @@
 /* A round of fetches: places become few reads, reads become answers. */
 #include "base/err.h"
 #include "storage/log_internal.h"
+#include "storage/moved.h"
 
 #include <stdlib.h>
 
@@ -41,6 +42,10 @@ static void guess_ends(struct fetch_round *round)
         struct fetch_want *want = &round->wants[i];
         const struct fetch_want *next = i + 1 < round->count ? want + 1 : NULL;
         want->end = MIN(want->limit, want->start + round->guess);
+        if (want->is_packed) {
+            want->end = want->limit;
+            continue;
+        }
         if (next && next->segment == want->segment && next->start > want->start)
             want->end = MIN(want->end, next->start);
     }
@@ -118,9 +123,22 @@ static int check_part(struct run *run, const struct fetch_want *want)
     run->checked_rc =
         part_header_read(run->octets->data + (want->part - run->begin),
                          (size_t)(want->limit - want->part), want->segment->seed, &header);
-    if (run->checked_rc == 0 && header.number != number)
+    if (run->checked_rc == 0 &&
+        (header.number != number || want->is_packed != ((header.flags & PART_PACKED) != 0)))
         run->checked_rc = ERR_CORRUPT;
     return run->checked_rc;
+}
+
+/* All of its part was read. */
+static int answer_packed(struct run *run, const struct fetch_want *want)
+{
+    struct log_fetched *record = want->record;
+    const uint8_t *records = run->octets->data + (want->part - run->begin) + PART_HEADER_BYTES;
+
+    if (want->limit > run->end || check_part(run, want) != 0)
+        return ERR_CORRUPT;
+    return moved_find(records, (uint32_t)(want->limit - want->part - PART_HEADER_BYTES),
+                      record_id_offset(record->id), &record->header, &record->payload);
 }
 
 /* ERR_AGAIN: it is longer than what was read; want->end is where it ends. */
@@ -171,7 +189,9 @@ static size_t answer_run(struct log *log, struct run *run, int rc, size_t left)
 
     for (size_t i = run->first; i < run->last; i++) {
         struct fetch_want *want = &round->wants[i];
-        int answer = rc == 0 ? answer_record(run, want) : rc;
+        int answer = rc;
+        if (rc == 0)
+            answer = want->is_packed ? answer_packed(run, want) : answer_record(run, want);
         if (answer == ERR_AGAIN)
             round->wants[left++] = *want;
         else

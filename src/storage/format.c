@@ -130,7 +130,7 @@ void part_header_write(const struct part_header *header, uint32_t seed, uint8_t 
     writer_u64(&w, header->number);
     writer_u32(&w, header->octets);
     writer_u16(&w, header->stream);
-    writer_u16(&w, 0);
+    writer_u16(&w, header->flags);
     writer_u32(&w, part_crc(seed, out, header->octets));
     writer_u32(&w, 0);
 }
@@ -142,9 +142,9 @@ int part_header_read(const uint8_t *at, size_t left, uint32_t seed, struct part_
     out->number = cursor_u64(&in);
     out->octets = cursor_u32(&in);
     out->stream = cursor_u16(&in);
-    (void)cursor_u16(&in);
+    out->flags = cursor_u16(&in);
     if (in.failed || left < PART_HEADER_BYTES || out->octets > left - PART_HEADER_BYTES ||
-        out->octets % RECORD_ALIGN != 0)
+        out->octets % RECORD_ALIGN != 0 || (out->flags & ~(PART_MOVED | PART_PACKED)) != 0)
         return ERR_CORRUPT;
     return cursor_u32(&in) == part_crc(seed, at, out->octets) ? 0 : ERR_CORRUPT;
 }

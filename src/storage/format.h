@@ -64,10 +64,16 @@ struct batch_header {
     uint32_t parts;    /* 0 in a seal */
 };
 
+/* Moved by the cleaner: what survived of a part, under its number. Replay notes the place and no more. */
+#define PART_MOVED 1U
+/* With PART_MOVED: a directory says where the records are (moved.h); else they are where they were. */
+#define PART_PACKED 2U
+
 struct part_header {
     uint64_t number;
     uint32_t octets; /* of its records */
     uint16_t stream;
+    uint16_t flags; /* PART_... */
 };
 
 struct record_header {

@@ -95,8 +95,8 @@ static bool look_at(void *context, const struct part_place *place)
     if ((segment < replay->segment ||
          (segment == replay->segment && place->offset < replay->offset)) &&
         live_has(checkpoint->all.live, checkpoint->all.live_count, place->number))
-        add_place(collect,
-                  &(struct live_place){place->number, segment, place->offset, place->octets});
+        add_place(collect, &(struct live_place){place->number, segment, place->offset,
+                                                place->octets, place->is_packed});
     return true;
 }
 

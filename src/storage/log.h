@@ -36,6 +36,13 @@ struct log_events {
     void (*fetched)(void *context, uint16_t stream);
 };
 
+struct log_marker;
+
+/* Calls log_mark for every record of the log that this record of a checkpoint refers to, however far away.
+ * Not 0: it cannot be known, and nothing is cleaned. Thread: the log's helper. */
+typedef int (*log_mark_fn)(struct log_marker *marker, const struct record_header *header,
+                           const uint8_t *payload);
+
 struct log_settings {
     uint64_t segment_bytes;    /* multiple of FORMAT_BLOCK */
     uint64_t checkpoint_bytes; /* log written between checkpoints */
@@ -44,6 +51,8 @@ struct log_settings {
     bool recovers;    /* go on after damage, with a report */
     uint64_t seed;    /* of salts; random */
     struct log_events events;
+    log_mark_fn mark;     /* NULL: nothing is cleaned */
+    uint64_t slack_bytes; /* of segments before the replay that may be dead without being cleaned */
 };
 
 /* What kept a log from being opened. */
@@ -62,7 +71,8 @@ struct log_stream {
     struct log_part *spare;
     uint32_t spare_count;
     uint16_t id;
-    lsn_t last; /* the newest part that got a record */
+    lsn_t last;               /* the newest part that got a record */
+    _Atomic uint64_t settled; /* log_settled */
     /* The newest part that was begun, and the one before it: what else is not durable is below that. */
     _Atomic uint64_t begun;
     _Atomic uint64_t begun_before;
@@ -212,6 +222,8 @@ struct log_gather {
     struct log_range *live; /* parts that the records refer to, in any order */
     size_t live_count;
     size_t live_capacity;
+    uint64_t messages; /* log_gather_weight */
+    uint64_t live_octets;
     bool is_vital; /* what is gathered while it is set is written twice */
 };
 
@@ -219,6 +231,12 @@ uint8_t *log_gather_record(struct log_gather *gather, uint8_t kind, uint8_t vers
                            uint32_t octets);
 /* Parts [first, last] are still needed. */
 void log_gather_live(struct log_gather *gather, uint64_t first, uint64_t last);
+/* So many messages, with about so many octets in the log, are live. */
+static inline void log_gather_weight(struct log_gather *gather, uint64_t messages, uint64_t octets)
+{
+    gather->messages += messages;
+    gather->live_octets += octets;
+}
 void log_gather_free(struct log_gather *gather);
 
 struct log_checkpoint;
@@ -235,5 +253,28 @@ void log_checkpoint_cancel(struct log_checkpoint *checkpoint);
  * Threaded: returns at once, the helper thread does it. `is_clean`: nothing follows it. Takes the
  * checkpoint. */
 void log_checkpoint_finish(struct log_checkpoint *checkpoint, bool is_clean);
+
+/* ---- cleaning: live records leave segments that hold little else ---- */
+
+/* For log_mark_fn: record `id`, with about `octets`, is live. */
+void log_mark(struct log_marker *marker, uint64_t id, uint32_t octets);
+/* For log_mark_fn: read these; the answers are borrowed until the next call. */
+const struct log_fetched *log_mark_read(struct log_marker *marker, const uint64_t *ids,
+                                        uint32_t count);
+/* So many messages are not needed any more: a checkpoint becomes due when that was much, though little was
+ * written. Thread: the stream's. */
+static inline void log_settled(struct log_stream *stream, uint64_t messages)
+{
+    uint64_t before = atomic_load_explicit(&stream->settled, memory_order_relaxed);
+    atomic_store_explicit(&stream->settled, before + messages, memory_order_relaxed);
+}
+
+struct log_clean_counts {
+    uint64_t segments; /* emptied so far */
+    uint64_t moved;    /* octets */
+    uint64_t total;    /* octets of all segments */
+};
+/* Any thread. */
+struct log_clean_counts log_clean_counts(struct log *log);
 
 #endif

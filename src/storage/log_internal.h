@@ -3,6 +3,7 @@
 #ifndef TOKKI_STORAGE_LOG_INTERNAL_H
 #define TOKKI_STORAGE_LOG_INTERNAL_H
 
+#include "storage/clean.h"
 #include "storage/fetch_internal.h"
 #include "storage/log.h"
 #include "storage/places.h"
@@ -23,7 +24,8 @@ struct log_part {
     uint64_t number;
     uint32_t used;
     uint32_t capacity;
-    bool is_vital; /* of a checkpoint: written twice */
+    uint16_t flags; /* PART_...: of one that the cleaner moves */
+    bool is_vital;  /* of a checkpoint: written twice */
     uint8_t data[] __attribute__((aligned(RECORD_ALIGN)));
 };
 
@@ -34,6 +36,7 @@ struct segment {
     uint32_t seed;
     uint32_t slot;          /* log->slots[slot] is this one */
     uint32_t parts;         /* that log->places has in it */
+    bool is_stuck;          /* something in it could not be moved: the cleaner passes it over */
     uint64_t read_in;       /* the newest round of fetches that reads it: not recycled meanwhile */
     struct disk_file *file; /* the reader's; NULL: not open */
 };
@@ -135,6 +138,7 @@ struct log {
     uint64_t report_end;
 
     struct fetcher fetcher;
+    struct cleaner cleaner;
 
     pthread_t writer;
     pthread_t helper;
@@ -165,13 +169,15 @@ void stream_init(struct log_stream *stream, struct log *log, uint16_t id);
 void stream_fini(struct log_stream *stream);
 /* The writer is done with it. */
 void part_return(struct log_part *part);
+/* To the writer. A moved one is freed when it is written. Any thread. */
+void part_submit(struct log *log, struct log_part *part);
 
 /* segment.c */
 struct segment *segment_add(struct log *log, const struct segment_header *header);
 /* A part lies in this segment now; it may have been known elsewhere. Thread: under log->mutex once threads
  * run. */
-void segment_add_part(struct log *log, struct segment *segment, uint64_t number, uint32_t offset,
-                      uint32_t octets);
+void segment_add_part(struct log *log, struct segment *segment, const struct part_header *part,
+                      uint32_t offset);
 struct segment *segment_find(const struct log *log, uint64_t number);
 void segment_free(struct segment *segment);
 /* Begin the segment behind the current one. Thread: the writer's. */
@@ -184,10 +190,16 @@ void segments_recycle(struct log *log, uint64_t keep_from, const struct log_rang
 MUST_CHECK int segment_open_first(struct log *log);
 MUST_CHECK int segment_open_last(struct log *log);
 
+/* Forget the parts that `keep` does not want, a stretch at a time: the writer waits for this mutex. `keep`
+ * takes them from their segment's count itself. */
+void log_forget_parts(struct log *log, places_keep_fn keep, void *context);
+
 /* write.c: one batch of what was taken, or a seal when `seals`. Returns the failure, or 0. */
 int log_write_batch(struct log *log, bool seals);
 /* Take over what was submitted. True when there is something to write. */
 bool log_take_submitted(struct log *log);
+/* threads.c: make a checkpoint due. */
+void log_ask_for_room(struct log *log);
 void log_fail(struct log *log, int error, const char *what);
 
 /* live.c */
@@ -196,7 +208,10 @@ struct live_place {
     uint64_t segment;
     uint32_t offset;
     uint32_t octets;
+    bool is_packed;
 };
+/* In a PARTS frame, beside the octets: the part is packed. */
+#define PLACE_PACKED (1U << 31)
 /* Owner of the list: who asked. */
 struct live_places {
     struct live_place *all;

@@ -391,6 +391,7 @@ static struct log *log_new(struct disk *disk, const struct log_settings *setting
     pthread_cond_init(&log->changed, &monotonic);
     pthread_cond_init(&log->wake, &monotonic);
     fetcher_init(&log->fetcher);
+    cleaner_init(log);
     pthread_condattr_destroy(&monotonic);
     log->buffer = mem_alloc_aligned(
         DISK_ALIGN, (size_t)MIN((uint64_t)BATCH_BYTES, settings->segment_bytes) + FORMAT_BLOCK);
@@ -442,6 +443,7 @@ void log_free(struct log *log)
     }
     mem_free(log->slots);
     places_fini(&log->places);
+    cleaner_fini(log);
     fetcher_fini(&log->fetcher);
     mem_free(log->streams);
     mem_free(log->buffer);

@@ -20,6 +20,7 @@ struct log_part *part_new(uint32_t capacity)
     part->stream = NULL;
     part->number = 0;
     part->used = 0;
+    part->flags = 0;
     part->capacity = capacity;
     part->is_vital = false;
     return part;
@@ -178,22 +179,26 @@ static void wake_writer(struct log *log)
 
 /* The order of the pushes is the order in the log. Who stages something because it saw an effect of this
  * part pushes after this push, since the effect was shown after it. */
-void log_submit(struct log_stream *stream)
+void part_submit(struct log *log, struct log_part *part)
 {
-    struct log *log = stream->log;
-    struct log_part *part = stream->open;
-    struct log_part *head;
+    struct log_part *head = atomic_load_explicit(&log->submitted, memory_order_relaxed);
 
-    if (!part || part->used == 0)
-        return;
-    stream->open = NULL;
-    atomic_fetch_add_explicit(&stream->octets_under_way, part->capacity, memory_order_relaxed);
-    head = atomic_load_explicit(&log->submitted, memory_order_relaxed);
     do {
         part->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&log->submitted, &head, part,
                                                     memory_order_seq_cst, memory_order_relaxed));
     wake_writer(log);
+}
+
+void log_submit(struct log_stream *stream)
+{
+    struct log_part *part = stream->open;
+
+    if (!part || part->used == 0)
+        return;
+    stream->open = NULL;
+    atomic_fetch_add_explicit(&stream->octets_under_way, part->capacity, memory_order_relaxed);
+    part_submit(stream->log, part);
 }
 
 void log_submit_all(struct log *log)

@@ -7,7 +7,7 @@
 #include "storage/format.h"
 
 #define NUMBER_BITS (64U - RECORD_ID_OFFSET_BITS)
-/* 2^35 segments, each with 2^29 words. */
+/* A segment has up to 2^32 of them. */
 #define WORD 8U
 #define CAPACITY_MIN 64U
 
@@ -15,7 +15,8 @@
 struct place_entry {
     uint64_t number : NUMBER_BITS;
     uint64_t words : RECORD_ID_OFFSET_BITS;
-    uint64_t segment : 32;
+    uint64_t segment : 31;
+    uint64_t is_packed : 1;
     uint64_t at : 32; /* words */
 };
 
@@ -52,6 +53,7 @@ static struct part_place unpack(const struct place_entry *entry)
         .segment = (uint32_t)entry->segment,
         .offset = (uint32_t)entry->at * WORD,
         .octets = (uint32_t)entry->words * WORD,
+        .is_packed = entry->is_packed,
     };
 }
 
@@ -63,7 +65,8 @@ static struct place_entry pack(const struct part_place *place)
     return (struct place_entry){
         .number = place->number & ((1ULL << NUMBER_BITS) - 1),
         .words = place->octets / WORD & ((1U << RECORD_ID_OFFSET_BITS) - 1),
-        .segment = place->segment,
+        .segment = place->segment & ((1U << 31) - 1),
+        .is_packed = place->is_packed,
         .at = place->offset / WORD,
     };
 }

@@ -12,9 +12,10 @@
 /* Where a part lies. */
 struct part_place {
     uint64_t number;  /* of the part; not 0 */
-    uint32_t segment; /* slot of its segment (struct log) */
+    uint32_t segment; /* slot of its segment (struct log), below 2^31 */
     uint32_t offset;  /* of its header, in the segment */
     uint32_t octets;  /* of its records */
+    bool is_packed;   /* PART_PACKED */
 };
 
 /* Open addressing with 16 octets per entry, between 1/2 and 4/5 full while it grows: 20 to 30 octets per

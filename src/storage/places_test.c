@@ -27,13 +27,14 @@ static struct part_place random_place(struct chance *chance, uint64_t number)
         .segment = (uint32_t)chance_below(chance, 1000),
         .offset = (uint32_t)chance_below(chance, 1U << 28) * 8,
         .octets = (uint32_t)chance_below(chance, 1U << 17) * 8 + 8,
+        .is_packed = chance_below(chance, 2) == 0,
     };
 }
 
 static bool same(const struct part_place *a, const struct part_place *b)
 {
     return a->number == b->number && a->segment == b->segment && a->offset == b->offset &&
-           a->octets == b->octets;
+           a->octets == b->octets && a->is_packed == b->is_packed;
 }
 
 static void check_all(const struct places *places, const struct model *model)

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "storage/log_internal.h"
+#include "storage/moved.h"
 
 static int read_part(struct log *log, const struct part_place *place, const uint8_t **records,
                      struct log_error *error)
@@ -26,7 +27,7 @@ static int read_part(struct log *log, const struct part_place *place, const uint
     if (end > reader->loaded ||
         part_header_read(reader->data + place->offset, end - place->offset, segment->seed,
                          &header) != 0 ||
-        header.number != place->number)
+        header.number != place->number || place->is_packed != ((header.flags & PART_PACKED) != 0))
         return log_error_set(error, ERR_CORRUPT, name, place->offset,
                              "part %llu, which holds live messages, is damaged",
                              (unsigned long long)place->number);
@@ -43,9 +44,23 @@ void log_locate(struct log *log, uint64_t id, struct log_error *error)
     pthread_mutex_lock(&log->mutex);
     if (places_find(&log->places, record_id_part(id), &place)) {
         segment_name(log->slots[place.segment]->header.number, error->file);
-        error->offset = place.offset + PART_HEADER_BYTES + record_id_offset(id);
+        error->offset = place.offset;
+        if (!place.is_packed)
+            error->offset += PART_HEADER_BYTES + record_id_offset(id);
     }
     pthread_mutex_unlock(&log->mutex);
+}
+
+static int record_at(const struct part_place *place, const uint8_t *records, uint32_t offset,
+                     struct record_header *header, const uint8_t **payload)
+{
+    if (place->is_packed)
+        return moved_find(records, place->octets, offset, header, payload);
+    if (offset >= place->octets ||
+        record_header_read(records + offset, place->octets - offset, header) != 0)
+        return ERR_CORRUPT;
+    *payload = records + offset + RECORD_HEADER_BYTES;
+    return 0;
 }
 
 int log_read(struct log *log, uint64_t id, struct record_header *header, const uint8_t **payload,
@@ -62,10 +77,8 @@ int log_read(struct log *log, uint64_t id, struct record_header *header, const u
     rc = read_part(log, &place, &records, error);
     if (rc != 0)
         return rc;
-    if (offset >= place.octets ||
-        record_header_read(records + offset, place.octets - offset, header) != 0)
+    if (record_at(&place, records, offset, header, payload) != 0)
         return log_error_set(error, ERR_CORRUPT, "", place.offset, "part %llu has no record at %u",
                              (unsigned long long)record_id_part(id), offset);
-    *payload = records + offset + RECORD_HEADER_BYTES;
     return 0;
 }

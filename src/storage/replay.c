@@ -65,12 +65,16 @@ static int walk_parts(struct replay *replay, const struct batch_header *batch,
             return rc; /* checked before: cannot be */
         if (!places_fits(part.number, 0, part.octets))
             return ERR_CORRUPT;
-        segment_add_part(log, replay->segment, part.number,
-                         (uint32_t)replay->at.offset + BATCH_HEADER_BYTES + at, part.octets);
+        segment_add_part(log, replay->segment, &part,
+                         (uint32_t)replay->at.offset + BATCH_HEADER_BYTES + at);
         if (part.number >= atomic_load(&log->next_part))
             atomic_store(&log->next_part, part.number + 1);
-        rc = part_walk(part.number, octets + at + PART_HEADER_BYTES, part.octets, take_record,
-                       replay);
+        /* What was moved has been handed on, or is in the states, and changes nothing. */
+        if (!(part.flags & PART_MOVED)) {
+            log->was_clean = false;
+            rc = part_walk(part.number, octets + at + PART_HEADER_BYTES, part.octets, take_record,
+                           replay);
+        }
         at += PART_HEADER_BYTES + part.octets;
     }
     return rc;
@@ -212,7 +216,6 @@ static int replay_segments(struct replay *replay)
         log->replayed = replay->at.offset;
         replay->at.offset += format_round_up(BATCH_HEADER_BYTES + batch.octets, FORMAT_BLOCK);
         replay->at.sequence++;
-        log->was_clean &= batch.parts == 0;
     }
     return rc;
 }

@@ -57,10 +57,16 @@ struct segment *segment_add(struct log *log, const struct segment_header *header
     return segment;
 }
 
-void segment_add_part(struct log *log, struct segment *segment, uint64_t number, uint32_t offset,
-                      uint32_t octets)
+void segment_add_part(struct log *log, struct segment *segment, const struct part_header *part,
+                      uint32_t offset)
 {
-    struct part_place place = {number, segment->slot, offset, octets};
+    struct part_place place = {
+        .number = part->number,
+        .segment = segment->slot,
+        .offset = offset,
+        .octets = part->octets,
+        .is_packed = (part->flags & PART_PACKED) != 0,
+    };
     struct part_place old;
 
     if (places_put(&log->places, &place, &old))
@@ -331,8 +337,7 @@ static bool keep_part(void *context, const struct part_place *place)
     return false;
 }
 
-/* Forget the parts that nobody needs, a stretch at a time: the writer waits for this mutex. */
-static void forget_parts(struct log *log, struct sweep *sweep)
+void log_forget_parts(struct log *log, places_keep_fn keep, void *context)
 {
     size_t capacity = 0;
     size_t at = 0;
@@ -342,7 +347,7 @@ static void forget_parts(struct log *log, struct sweep *sweep)
         if (capacity != log->places.capacity)
             at = 0;
         capacity = log->places.capacity;
-        at = places_sweep(&log->places, at, SWEEP_SLOTS, keep_part, sweep);
+        at = places_sweep(&log->places, at, SWEEP_SLOTS, keep, context);
         if (at == capacity)
             places_shrink(&log->places);
         pthread_mutex_unlock(&log->mutex);
@@ -401,7 +406,7 @@ void segments_recycle(struct log *log, uint64_t keep_from, const struct log_rang
     struct sweep sweep = {log, keep_from, live, count};
     struct segment *gone;
 
-    forget_parts(log, &sweep);
+    log_forget_parts(log, keep_part, &sweep);
     gone = take_empty(log, keep_from);
     while (gone) {
         struct segment *segment = gone;

@@ -93,14 +93,13 @@ static void set_space(struct log *log, bool is_low, int error)
         events->space(events->context, is_low);
 }
 
-/* No room: what clients have taken meanwhile goes with the next checkpoint. */
-static void ask_for_room(struct log *log)
+/* What clients have taken meanwhile goes with the next checkpoint, and what the cleaner has emptied. */
+void log_ask_for_room(struct log *log)
 {
     bool is_due;
 
     pthread_mutex_lock(&log->mutex);
-    is_due = log->since_checkpoint > 0 && !log->is_checkpoint_due && !log->is_checkpointing &&
-             !log->is_ending;
+    is_due = !log->is_checkpoint_due && !log->is_checkpointing && !log->is_ending;
     log->is_checkpoint_due |= is_due;
     pthread_mutex_unlock(&log->mutex);
     if (is_due && log->settings.events.checkpoint_due)
@@ -111,11 +110,16 @@ static void prepare_one(struct log *log)
 {
     int rc = segment_prepare(log);
     struct timespec until = in_ms(SPACE_RETRY_MS);
+    bool has_news;
 
     set_space(log, rc != 0, rc);
     if (rc == 0)
         return;
-    ask_for_room(log);
+    pthread_mutex_lock(&log->mutex);
+    has_news = log->since_checkpoint > 0;
+    pthread_mutex_unlock(&log->mutex);
+    if (has_news)
+        log_ask_for_room(log);
     pthread_mutex_lock(&log->mutex);
     if (!atomic_load(&log->is_stopping))
         (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
@@ -124,12 +128,16 @@ static void prepare_one(struct log *log)
 
 static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
 {
-    int rc = checkpoint_write(checkpoint);
     bool has_room;
+    int rc;
 
+    if (clean_is_marking(log))
+        clean_abandon(log);
+    rc = checkpoint_write(checkpoint);
     if (rc != 0)
         log_warn("cannot write a checkpoint; the one before stays", "error='%s'", err_text(rc));
-    checkpoint_free(checkpoint);
+    if (rc != 0 || !clean_begin(log, checkpoint))
+        checkpoint_free(checkpoint);
     pthread_mutex_lock(&log->mutex);
     log->is_checkpointing = false;
     if (rc != 0) /* the next is due after a small part of what else lies between two */
@@ -142,7 +150,25 @@ static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
         set_space(log, false, 0); /* a recycled segment is as good as a prepared one */
 }
 
-enum helper_job { HELPER_STOP, HELPER_PREPARE, HELPER_CHECKPOINT };
+enum helper_job { HELPER_STOP, HELPER_PREPARE, HELPER_CHECKPOINT, HELPER_CLEAN, HELPER_ASK };
+
+/* While the log ends, or its disk is full, nothing is cleaned. Thread: under the mutex. */
+static bool may_clean(const struct log *log)
+{
+    return !log->is_ending && !log->is_space_low && !atomic_load(&log->is_stopping) &&
+           atomic_load(&log->failure) == 0;
+}
+
+static void wait_for_change(struct log *log, uint64_t until)
+{
+    struct timespec at = {.tv_sec = (time_t)(until / 1000000000U),
+                          .tv_nsec = (long)(until % 1000000000U)};
+
+    if (until == UINT64_MAX)
+        pthread_cond_wait(&log->changed, &log->mutex);
+    else
+        (void)pthread_cond_timedwait(&log->changed, &log->mutex, &at);
+}
 
 /* A stop does not overtake a checkpoint that can be written; a log that failed writes none. The writer may
  * need another segment for what was submitted before the stop: the helper ends after it. */
@@ -154,6 +180,7 @@ static enum helper_job next_job(struct log *log, struct log_checkpoint **checkpo
     pthread_mutex_lock(&log->mutex);
     while (!found) {
         bool has_failed = atomic_load(&log->failure) != 0;
+        uint64_t until = UINT64_MAX;
         bool is_ready;
         found = true;
         *checkpoint = log->pending;
@@ -162,12 +189,16 @@ static enum helper_job next_job(struct log *log, struct log_checkpoint **checkpo
         if (log->wants_spare && log->spare_count == 0 && !has_failed &&
             !(log->is_space_low && (is_ready || atomic_load(&log->is_stopping)))) {
             job = HELPER_PREPARE;
-        } else if (is_ready) {
+        } else if (is_ready && !(clean_is_marking(log) && may_clean(log))) {
             log->pending = NULL;
             job = HELPER_CHECKPOINT;
+        } else if (may_clean(log) && clean_is_ready(log, &until)) {
+            job = HELPER_CLEAN;
+        } else if (may_clean(log) && clean_wants_checkpoint(log, &until)) {
+            job = HELPER_ASK;
         } else if (!log->has_writer_ended) {
             found = false;
-            pthread_cond_wait(&log->changed, &log->mutex);
+            wait_for_change(log, until);
         }
     }
     pthread_mutex_unlock(&log->mutex);
@@ -186,6 +217,12 @@ static void *helper_main(void *arg)
             break;
         case HELPER_CHECKPOINT:
             write_checkpoint(log, checkpoint);
+            break;
+        case HELPER_CLEAN:
+            clean_step(log);
+            break;
+        case HELPER_ASK:
+            log_ask_for_room(log);
             break;
         case HELPER_STOP:
             return NULL;
@@ -231,9 +268,10 @@ static int start_threads(struct log *log)
         if (rc != 0)
             stop_helper(log);
     }
-    log->has_threads = rc == 0;
-    if (rc != 0)
+    if (rc != 0) {
+        log->has_threads = false;
         fetch_stop(log);
+    }
     return -rc;
 }
 
@@ -261,6 +299,19 @@ static int write_submitted(struct log *log)
     return rc;
 }
 
+/* A step of cleaning for each of the log; for a checkpoint that is pending, marking is given up. */
+static void clean_unthreaded(struct log *log)
+{
+    uint64_t until = UINT64_MAX;
+
+    if (!may_clean(log))
+        return;
+    if (clean_is_ready(log, &until))
+        clean_step(log);
+    else if (clean_wants_checkpoint(log, &until))
+        log_ask_for_room(log);
+}
+
 int log_step(struct log *log)
 {
     int rc;
@@ -275,6 +326,7 @@ int log_step(struct log *log)
         log->pending = NULL;
         write_checkpoint(log, checkpoint);
     }
+    clean_unthreaded(log);
     return atomic_load(&log->failure);
 }
 

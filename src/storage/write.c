@@ -82,6 +82,16 @@ static struct batch choose(const struct log *log)
     return batch;
 }
 
+static struct part_header header_of(const struct log_part *part)
+{
+    return (struct part_header){
+        .number = part->number,
+        .octets = part->used,
+        .stream = part->flags & PART_MOVED ? 0 : part->stream->id,
+        .flags = part->flags,
+    };
+}
+
 static void fill(struct log *log, const struct batch *batch)
 {
     uint32_t seed = log->current->seed;
@@ -96,7 +106,7 @@ static void fill(struct log *log, const struct batch *batch)
 
     batch_header_write(&header, seed, log->buffer);
     for (const struct log_part *part = log->first; part != batch->end; part = part->next) {
-        struct part_header part_header = {part->number, part->used, part->stream->id};
+        struct part_header part_header = header_of(part);
         memcpy(log->buffer + at + PART_HEADER_BYTES, part->data, part->used);
         part_header_write(&part_header, seed, log->buffer + at);
         at += part_room(part);
@@ -123,14 +133,17 @@ static int zero_ahead(struct log *log, uint64_t end)
 static void note_places(struct log *log, const struct batch *batch)
 {
     uint32_t at = BATCH_HEADER_BYTES;
+    uint32_t moved = 0;
     bool wants_spare;
 
     pthread_mutex_lock(&log->mutex);
     for (const struct log_part *part = log->first; part != batch->end; part = part->next) {
-        segment_add_part(log, log->current, part->number, (uint32_t)log->position.offset + at,
-                         part->used);
+        struct part_header header = header_of(part);
+        segment_add_part(log, log->current, &header, (uint32_t)log->position.offset + at);
         at += part_room(part);
+        moved += (part->flags & PART_MOVED) != 0;
     }
+    log->cleaner.under_way -= moved;
     log->position.offset += batch->whole;
     log->position.sequence++;
     log->since_checkpoint += batch->whole;
@@ -138,7 +151,7 @@ static void note_places(struct log *log, const struct batch *batch)
                   log->position.offset > log->settings.segment_bytes / 4;
     log->wants_spare |= wants_spare;
     /* The helper is not woken for each batch: two switches of threads would cost as much as the write. */
-    if (wants_spare || log->pending)
+    if (wants_spare || log->pending || moved > 0)
         pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
 }
@@ -155,6 +168,10 @@ static void release(struct log *log, const struct batch *batch)
         log->first = part->next;
         if (!log->first)
             log->last = NULL;
+        if (part->flags & PART_MOVED) {
+            mem_free(part);
+            continue;
+        }
         told |= 1ULL << stream->id;
         atomic_fetch_sub_explicit(&stream->octets_under_way, part->capacity, memory_order_relaxed);
         atomic_store_explicit(&stream->durable, part->number, memory_order_seq_cst);

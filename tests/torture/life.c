@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "core/recovery/marks.h"
 #include "core/recovery/state.h"
 
 #include <stdio.h>
@@ -87,6 +88,8 @@ static int open_log(struct sim *sim, struct log_error *error)
         .recovers = hits(sim, 1, 10) && !sim->has_failed_call,
         .seed = chance_next(&sim->chance),
         .events = {.context = sim, .checkpoint_due = on_checkpoint_due},
+        .mark = marks_of_record,
+        .slack_bytes = sim->lives % 2 * 2 * sim->segment_bytes,
     };
 
     return log_open(disk_lend(sim->disk, &sim->span), &settings, &sim->log, error);

@@ -75,7 +75,7 @@ static uint64_t drop_bytes(struct queue_host *host, struct entry_chunk *chunk, u
 
 /* ---- pages ---- */
 
-/* The body of entry `i`, and the chunks in the `span` parts before it. */
+/* The body of entry `i`, and its chunks. */
 static void extend(struct entry_page *page, uint32_t i, uint64_t body, uint32_t span)
 {
     uint64_t part = record_id_part(body & ~SPILLED);
@@ -83,7 +83,7 @@ static void extend(struct entry_page *page, uint32_t i, uint64_t body, uint32_t 
 
     if (!(body & SPILLED))
         bits_set(&page->kept, i);
-    in->first = MIN(in->first, part - span);
+    in->first = MIN(in->first, record_first_part(body & ~SPILLED, span));
     in->last = MAX(in->last, part);
 }
 

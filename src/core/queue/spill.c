@@ -5,7 +5,7 @@
 static void gather_id(struct log_gather *gather, uint64_t id, uint32_t span)
 {
     uint64_t part = record_id_part(id & ~SPILLED);
-    log_gather_live(gather, part - span, part);
+    log_gather_live(gather, record_first_part(id & ~SPILLED, span), part);
 }
 
 static void gather_page(const struct entry_page *page, struct log_gather *gather)

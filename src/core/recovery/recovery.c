@@ -264,8 +264,7 @@ static void describe(struct recovered_entry *entry, const struct record_body *bo
     entry->image_len = body->image_len;
     entry->body_bytes = (uint32_t)MIN(body->body_bytes, (uint64_t)UINT32_MAX);
     if (body->chunk_count > 0)
-        entry->span =
-            (uint32_t)(record_id_part(entry->body) - record_id_part(load_u64(body->chunk_ids)));
+        entry->span = record_span_of(entry->body, load_u64(body->chunk_ids));
 }
 
 static void read_reference(struct recovered_entry *entry, struct cursor *in)

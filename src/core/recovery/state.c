@@ -9,6 +9,8 @@
 /* Of one record: 40 and 80 KiB. */
 #define ENTRIES_PER_RECORD 1024U
 #define PAGES_PER_RECORD 1024U
+/* What a record has beside the octets of its message, about. */
+#define BODY_OVERHEAD 128U
 
 /* ---- queues ---- */
 
@@ -98,7 +100,8 @@ static void write_entry(struct log_gather *gather, const struct stage *stage,
     writer_u32(w, message->body_bytes);
     writer_u32(w, span);
     writer_u32(w, 0);
-    log_gather_live(gather, record_id_part(body) - span, record_id_part(body));
+    log_gather_live(gather, record_first_part(body, span), record_id_part(body));
+    log_gather_weight(gather, 1, BODY_OVERHEAD + MAX(message->length, message->body_bytes));
 }
 
 static void write_page(struct log_gather *gather, const struct stage *stage,
@@ -120,6 +123,10 @@ static void write_page(struct log_gather *gather, const struct stage *stage,
     writer_u64(w, page->kept_in.last);
     log_gather_live(gather, record_id_part(page->id), record_id_part(page->id));
     log_gather_live(gather, page->kept_in.first, page->kept_in.last);
+    log_gather_weight(gather, bits_count(&kept),
+                      record_page_size(ENTRIES_PER_CHUNK) +
+                          page->body_bytes * bits_count(&kept) / bits_count(&page->live) +
+                          (uint64_t)bits_count(&kept) * BODY_OVERHEAD);
 }
 
 static uint64_t write_queue(struct log_gather *gather, const struct stage *stage,

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A queue's state names bodies and pages; pages name bodies; bodies name chunks. */
+#include "core/recovery/marks.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "core/queue/page.h"
+#include "core/record.h"
+
+/* Pages and bodies that are read at a time: 256 KiB of pages. */
+#define READ_AT_ONCE 64U
+
+struct marks {
+    struct log_marker *marker;
+    uint64_t incarnation;
+    uint64_t *chained; /* bodies with chunks */
+    uint32_t chained_count;
+    uint32_t chained_capacity;
+};
+
+/* A page that the state names. */
+struct named_page {
+    uint64_t first; /* position */
+    uint64_t id;
+    struct entry_bits live;
+};
+
+/* ---- bodies ---- */
+
+static void mark_body(struct marks *marks, uint64_t id, uint32_t image_len, uint32_t span)
+{
+    log_mark(marks->marker, id, RECORD_COMMAND_BYTES + 16 + RECORD_BODY_FIXED + image_len);
+    if (span == 0)
+        return;
+    if (marks->chained_count == marks->chained_capacity) {
+        marks->chained_capacity = MAX(marks->chained_capacity * 2, READ_AT_ONCE);
+        marks->chained =
+            mem_resize(marks->chained, marks->chained_capacity * sizeof *marks->chained);
+    }
+    marks->chained[marks->chained_count++] = id;
+}
+
+static int mark_chunks(struct marks *marks, const struct log_fetched *record)
+{
+    struct record_body body;
+    int rc = record->rc;
+
+    if (rc == 0)
+        rc =
+            record_message_read(record->header.kind, record->payload, record->header.octets, &body);
+    if (rc != 0 || body.chunk_count == 0)
+        return rc;
+    for (uint32_t i = 0; i < body.chunk_count; i++)
+        log_mark(marks->marker, load_u64(body.chunk_ids + 8 * (size_t)i),
+                 (uint32_t)MIN(RECORD_CHUNK_FIXED + body.body_bytes / body.chunk_count,
+                               (uint64_t)LOG_PART_BYTES));
+    return 0;
+}
+
+static int mark_chained(struct marks *marks)
+{
+    int rc = 0;
+
+    for (uint32_t at = 0; at < marks->chained_count && rc == 0; at += READ_AT_ONCE) {
+        uint32_t count = MIN(marks->chained_count - at, READ_AT_ONCE);
+        const struct log_fetched *records =
+            log_mark_read(marks->marker, marks->chained + at, count);
+        for (uint32_t i = 0; i < count && rc == 0; i++)
+            rc = mark_chunks(marks, &records[i]);
+    }
+    marks->chained_count = 0;
+    return rc;
+}
+
+/* ---- pages ---- */
+
+static int mark_page(struct marks *marks, const struct named_page *page,
+                     const struct log_fetched *record)
+{
+    struct record_page_entry entries[ENTRIES_PER_CHUNK];
+    int rc = record->rc;
+
+    if (rc == 0 && record->header.kind != RECORD_PAGE)
+        rc = ERR_CORRUPT;
+    if (rc == 0)
+        rc = record_page_read(record->payload, record->header.octets, marks->incarnation,
+                              page->first, entries, ENTRIES_PER_CHUNK);
+    for (uint32_t i = 0; i < ENTRIES_PER_CHUNK && rc == 0; i++)
+        if (bits_has(&page->live, i) && entries[i].body != 0)
+            mark_body(marks, entries[i].body, entries[i].image_len, entries[i].span);
+    return rc;
+}
+
+static int mark_pages(struct marks *marks, const struct named_page *pages, uint32_t count)
+{
+    uint64_t ids[READ_AT_ONCE];
+    const struct log_fetched *records;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        ids[i] = pages[i].id;
+        log_mark(marks->marker, ids[i], record_page_size(ENTRIES_PER_CHUNK));
+    }
+    records = log_mark_read(marks->marker, ids, count);
+    for (uint32_t i = 0; i < count && rc == 0; i++)
+        rc = mark_page(marks, &pages[i], &records[i]);
+    return rc == 0 ? mark_chained(marks) : rc;
+}
+
+/* ---- states ---- */
+
+static void read_entry(struct marks *marks, struct cursor *in)
+{
+    uint64_t id;
+    uint32_t image_len;
+    uint32_t span;
+
+    (void)cursor_bytes(in, 16);
+    id = cursor_u64(in);
+    image_len = cursor_u32(in);
+    (void)cursor_u32(in);
+    span = cursor_u32(in);
+    (void)cursor_u32(in);
+    if (!in->failed)
+        mark_body(marks, id, image_len, span);
+}
+
+static int read_pages(struct marks *marks, struct cursor *in, uint32_t count)
+{
+    struct named_page pages[READ_AT_ONCE];
+    int rc = 0;
+
+    while (count > 0 && rc == 0 && !in->failed) {
+        uint32_t n = MIN(count, READ_AT_ONCE);
+        for (uint32_t i = 0; i < n; i++) {
+            pages[i].first = cursor_u64(in);
+            pages[i].id = cursor_u64(in);
+            pages[i].live.word[0] = cursor_u64(in);
+            pages[i].live.word[1] = cursor_u64(in);
+            (void)cursor_bytes(in, RECORD_STATE_PAGE - 32);
+        }
+        rc = in->failed ? ERR_CORRUPT : mark_pages(marks, pages, n);
+        count -= n;
+    }
+    return rc;
+}
+
+int marks_of_record(struct log_marker *marker, const struct record_header *header,
+                    const uint8_t *payload)
+{
+    struct marks marks = {.marker = marker};
+    struct cursor in = cursor_of(payload, header->octets);
+    uint32_t entries;
+    uint32_t pages;
+    int rc;
+
+    if (header->kind != RECORD_QUEUE_STATE)
+        return 0;
+    marks.incarnation = cursor_u64(&in);
+    (void)cursor_bytes(&in, RECORD_STATE_FIXED - 16);
+    entries = cursor_u32(&in);
+    pages = cursor_u32(&in);
+    for (; entries > 0 && !in.failed; entries--)
+        read_entry(&marks, &in);
+    rc = mark_chained(&marks);
+    if (rc == 0)
+        rc = read_pages(&marks, &in, pages);
+    mem_free(marks.chained);
+    return rc == 0 && in.failed ? ERR_CORRUPT : rc;
+}
