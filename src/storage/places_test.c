@@ -126,7 +126,7 @@ static void takes_little_memory(void **state)
     struct part_place old;
 
     for (uint64_t number = 1; number <= 300000; number++) {
-        struct part_place place = {number, 1, 4096, 8};
+        struct part_place place = {number, 1, 4096, 8, false};
         assert_false(places_put(&places, &place, &old));
         if (number > 100)
             assert_true(places.capacity * 16 <= number * 32);
@@ -144,7 +144,7 @@ static void gives_memory_back(void **state)
 {
     (void)state;
     struct places places = {0};
-    struct part_place place = {0, 1, 4096, 8};
+    struct part_place place = {0, 1, 4096, 8, false};
     struct part_place old;
     size_t full;
 
