@@ -107,13 +107,54 @@ static bool is_durable(const struct operation *operation, const struct broker_sh
     return operation->lsn == 0 || log_durable(there->stage.stream) >= operation->lsn;
 }
 
+static void tell_promised(struct broker_shard *here, void *moving)
+{
+    struct operation *operation = moving;
+
+    (void)here;
+    operation->promised(operation, operation->session);
+}
+
+/* The session may go on meanwhile. Its shard hears of this before it hears of the end: mail keeps its order. */
+static void promise(struct operation *operation, struct broker_shard *here)
+{
+    if (!operation->promised || operation->was_promised || operation->refusal.code != 0)
+        return;
+    operation->was_promised = true;
+    if (operation->origin == here->shard->id)
+        tell_promised(here, operation);
+    else
+        broker_move(here, operation->origin, operation, tell_promised);
+}
+
+/* One that must not overtake goes where all that is promised waits, and waits behind it. */
+static bool goes_behind(struct operation *operation, struct broker_shard *here)
+{
+    if (!operation->is_behind)
+        return false;
+    if (here->shard->id != CATALOG_SHARD) {
+        operation_send(operation, here, CATALOG_SHARD, operation_return);
+        return true;
+    }
+    operation->is_behind = false;
+    if (here->waits.count == 0)
+        return false;
+    durable_operation(here, operation);
+    promise(operation, here);
+    return true;
+}
+
 void operation_return(struct operation *operation, struct broker_shard *here)
 {
+    if (goes_behind(operation, here))
+        return;
     if (!is_durable(operation, here)) {
-        if (here->shard->id == operation->lsn_shard)
+        if (here->shard->id == operation->lsn_shard) {
             durable_operation(here, operation);
-        else
+            promise(operation, here);
+        } else {
             operation_send(operation, here, operation->lsn_shard, operation_return);
+        }
         return;
     }
     operation_send(operation, here, operation->origin, finish);

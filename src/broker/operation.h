@@ -14,6 +14,9 @@ typedef void (*operation_step)(struct operation *operation, struct broker_shard 
  * returns. The operation is freed after it. A session must not be closed before. */
 typedef void (*operation_done)(struct operation *operation, struct session *session);
 
+/* Told on the session's shard, before `done`, when the operation has worked and only waits for the log. */
+typedef void (*operation_promised)(struct operation *operation, struct session *session);
+
 /* An operation travels: a step runs on one shard and sends it on to the next. In between it is in a
  * mailbox or waits on a list; it is never touched by two threads.
  *
@@ -22,6 +25,9 @@ struct operation {
     operation_step step;
     operation_step after_commit; /* what follows on the catalog shard once readers see the change */
     operation_done done;
+    operation_promised promised; /* NULL: nobody wants to know */
+    bool was_promised;
+    bool is_behind; /* of the session's earlier operations, which may be promised: it ends after them */
     void *context;                 /* the protocol's */
     struct operation *next;        /* on a waiting list */
     struct session *session;       /* NULL: the broker's own, or the connection's */

@@ -176,11 +176,50 @@ static void park(struct amqp_channel *channel, const struct amqp_frame *frame)
     channel->conn->has_parked = true;
 }
 
+/* Declarations that may wait for the log together. */
+#define PROMISED_MAX 1024U
+
+#define DECLARE_PASSIVE 1U
+#define DECLARE_DURABLE 2U
+#define DECLARE_EXCLUSIVE 4U
+
+/* Does this frame declare a durable queue by its name? Its answer then waits behind those before it, and
+ * nothing in between depends on it. */
+static bool is_plain_declare(const struct amqp_frame *frame)
+{
+    struct cursor in = cursor_of(frame->payload.data, frame->payload.len);
+    uint8_t bits;
+
+    if (frame->type != AMQP_FRAME_METHOD || cursor_u32(&in) != AMQP_QUEUE_DECLARE)
+        return false;
+    (void)cursor_u16(&in);
+    if (cursor_shortstr(&in).len == 0)
+        return false;
+    bits = cursor_u8(&in);
+    return !in.failed &&
+           (bits & (DECLARE_PASSIVE | DECLARE_DURABLE | DECLARE_EXCLUSIVE)) == DECLARE_DURABLE;
+}
+
+/* All operations under way have worked and wait for the log, and `frame` may join them. */
+static bool may_join(const struct amqp_channel *channel, const struct amqp_frame *frame)
+{
+    return channel->busy == channel->promised && channel->promised < PROMISED_MAX &&
+           channel->state == CHANNEL_OPEN && is_plain_declare(frame);
+}
+
+static void on_promised(struct operation *operation, struct session *session);
+
+void channel_look_ahead(struct amqp_channel *channel, struct operation *operation)
+{
+    operation->promised = on_promised;
+    operation->is_behind = channel->promised > 0;
+}
+
 /* Handle what was parked, up to the next operation that does not end at once. */
 static void unpark(struct amqp_channel *channel)
 {
     channel->is_unparking = true;
-    while (channel->parked_start < channel->parked_len && channel->busy == 0) {
+    while (channel->parked_start < channel->parked_len) {
         struct amqp_conn *conn = channel->conn;
         uint16_t number = channel->number;
         struct amqp_frame frame;
@@ -189,6 +228,8 @@ static void unpark(struct amqp_channel *channel)
             channel->parked + channel->parked_start, channel->parked_len - channel->parked_start,
             UINT32_MAX, &frame, &used);
         BUG_ON(status != AMQP_FRAME_OK, "a parked frame is broken");
+        if (channel->busy > 0 && !may_join(channel, &frame))
+            break;
         channel->parked_start += used;
         channel_frame(channel, &frame);
         if (conn_channel(conn, number) != channel)
@@ -205,15 +246,29 @@ void channel_begin_operation(struct amqp_channel *channel)
     channel->conn->is_settled = true;
 }
 
+static void go_on(struct amqp_channel *channel)
+{
+    if (channel->state == CHANNEL_OPEN && !channel->is_unparking &&
+        channel->parked_start < channel->parked_len)
+        unpark(channel);
+}
+
+static void on_promised(struct operation *operation, struct session *session)
+{
+    struct amqp_channel *channel = CHANNEL_OF(session);
+
+    (void)operation;
+    channel->promised++;
+    go_on(channel);
+}
+
 void channel_operation_done(struct amqp_channel *channel)
 {
     BUG_ON(channel->busy == 0, "operation ended that never began");
-    if (--channel->busy > 0)
-        return;
-    if (channel->state != CHANNEL_OPEN)
+    if (--channel->busy == 0 && channel->state != CHANNEL_OPEN)
         end_session(channel);
-    else if (!channel->is_unparking && channel->parked_start < channel->parked_len)
-        unpark(channel);
+    else if (channel->busy == channel->promised)
+        go_on(channel);
 }
 
 /* ---- frames ---- */
@@ -384,11 +439,18 @@ static void method_frame(struct amqp_channel *channel, const struct amqp_frame *
     handle(channel, &args, id);
 }
 
+/* What is parked already goes first. */
+static bool joins(const struct amqp_channel *channel, const struct amqp_frame *frame)
+{
+    return (channel->is_unparking || channel->parked_start == channel->parked_len) &&
+           may_join(channel, frame);
+}
+
 void channel_frame(struct amqp_channel *channel, const struct amqp_frame *frame)
 {
     if (UNLIKELY(channel->state != CHANNEL_OPEN))
         closing_frame(channel, frame);
-    else if (channel->busy > 0)
+    else if (UNLIKELY(channel->busy > 0) && !joins(channel, frame))
         park(channel, frame);
     else if (channel->assembly)
         content_frame(channel, frame);

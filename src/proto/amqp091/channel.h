@@ -35,6 +35,7 @@ struct amqp_channel {
     bool awaits_close_ok;      /* the client owes it */
     bool owes_close_ok;        /* we do, once the session has ended */
     uint32_t busy;             /* operations under way: later frames are parked */
+    uint32_t promised;         /* those of them that only wait for the log */
     struct assembly *assembly; /* a content that is not complete */
     struct publish_template *template;
     struct transaction *transaction;
@@ -70,6 +71,9 @@ void channel_end(struct amqp_channel *channel);
 /* Start `operation`: frames that follow are parked until channel_operation_done. */
 void channel_begin_operation(struct amqp_channel *channel);
 void channel_operation_done(struct amqp_channel *channel);
+/* `operation` is a declaration that others of its kind need not wait for, once it is promised: a pipeline of
+ * them shares its syncs. */
+void channel_look_ahead(struct amqp_channel *channel, struct operation *operation);
 
 static inline void channel_send(struct amqp_channel *channel, uint32_t method, const void *args)
 {

@@ -19,6 +19,7 @@ static void on_declared(struct operation *operation, struct session *session)
     struct amqp_queue_declare_ok ok = {operation->name, operation->message_count,
                                        operation->consumer_count};
 
+    channel->promised -= operation->was_promised;
     if (operation->refusal.code != 0) {
         channel_refuse(channel, &operation->refusal, AMQP_QUEUE_DECLARE);
     } else if (channel->state == CHANNEL_OPEN) {
@@ -74,6 +75,8 @@ static void start_declare(struct amqp_channel *channel, const struct amqp_queue_
     operation->auto_delete = declare->auto_delete;
     operation->nowait = declare->nowait;
     operation->place_here = is_server_named;
+    if (declare->durable && !declare->passive && !declare->exclusive && !is_server_named)
+        channel_look_ahead(channel, operation);
     channel_begin_operation(channel);
     operation_queue_declare(operation);
 }
