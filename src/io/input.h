@@ -8,7 +8,7 @@
 
 /* Most bytes one recv takes: larger gains little (physical-limits 2) and lets one busy client hold
  * the turn. */
-#define INPUT_READ_MAX (256U * 1024U)
+#define INPUT_READ_MAX (512U * 1024U)
 /* The largest run of unconsumed bytes that may be left for the next read to complete. */
 #define INPUT_PARTIAL_MAX (768U * 1024U)
 
