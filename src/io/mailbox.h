@@ -12,7 +12,8 @@
 
 /* One cache line: a sender fills it in place, the receiver reads it in place. */
 #define MAIL_BYTES 64
-/* 4096 entries (256 KiB) take the messages of one 256 KiB read of the smallest publishes. */
+/* 4096 entries (256 KiB) take 256 KiB of the smallest publishes. A whole read may be more: then it is
+ * congested, and the reads that follow are smaller. */
 #define MAILBOX_ENTRIES 4096U
 
 /* Every entry starts with this; the rest is the sender's typed structure (<= MAIL_BYTES). */

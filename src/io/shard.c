@@ -5,7 +5,7 @@
  *
  *   1. owed      consumers get what waits for them: output goes first, so that a full input
  *                cannot grow a backlog that could have left
- *   2. sockets   each ready one: one recv of at most 256 KiB, a look at the mailboxes, then parse,
+ *   2. sockets   each ready one: one recv of at most 512 KiB, a look at the mailboxes, then parse,
  *                route, enqueue, dispatch
  *   3. mail      what other shards posted: at most what was there when the step began
  *   4. timers
