@@ -27,7 +27,8 @@ struct operation {
     operation_done done;
     operation_promised promised; /* NULL: nobody wants to know */
     bool was_promised;
-    bool is_behind; /* of the session's earlier operations, which may be promised: it ends after them */
+    bool
+        is_behind; /* of the session's earlier operations, which may be promised: it ends after them */
     void *context;                 /* the protocol's */
     struct operation *next;        /* on a waiting list */
     struct session *session;       /* NULL: the broker's own, or the connection's */

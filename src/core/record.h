@@ -65,7 +65,7 @@ enum record_kind {
     RECORD_PAGE = 13,
 };
 
-/* Of all kinds, for now. */
+/* Of every kind. */
 #define RECORD_VERSION 1U
 
 #define RECORD_COMMAND_BYTES 32U
