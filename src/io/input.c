@@ -3,6 +3,7 @@
 #include "io/input.h"
 
 #include "base/bug.h"
+#include "base/err.h"
 #include "base/mem.h"
 #include "io/shard.h"
 
@@ -105,14 +106,19 @@ static void aim_shared(struct input *input, struct shard *shard)
 long input_fill(struct input *input, struct stream *stream, uint32_t max)
 {
     struct shard *shard = stream->shard;
+    uint32_t most;
     long n;
 
     if (input->is_owned)
         renew_owned(input, shard);
     else
         aim_shared(input, shard);
+    /* Behind what is kept only so much that all of it could be kept again. */
+    most = INPUT_PARTIAL_MAX - MIN(input->end - input->start, INPUT_PARTIAL_MAX);
+    if (most == 0)
+        return ERR_AGAIN;
     n = stream_receive(stream, input->block->data + input->end,
-                       MIN(room(input->block, input->end), max));
+                       MIN(room(input->block, input->end), MIN(max, most)));
     if (n > 0)
         input->end += (uint32_t)n;
     input->last_read = n > 0 ? (uint32_t)n : 0;

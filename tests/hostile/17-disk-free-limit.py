@@ -41,13 +41,16 @@ def room_goes_and_comes():
             ch.wait("basic.ack")
             mount.fill(30 << 20)
             until(lambda: b"disk resource limit alarm set" in broker.log(), "the alarm in the log")
-            ch.publish(key=queue, body=b"2", props=PERSISTENT)
+            ch.publish(key="nowhere")  # it is the publish that tells the broker whom to block
             eq(blocked_reason(ch), "low on disk")
+            ch.publish(key=queue, body=b"2", props=PERSISTENT)
             eq(reader.get(queue).body, b"1")
-            assert not select.select([ch.c.sock], [], [], 0.3)[0], "a blocked publisher got an answer"
+            while select.select([ch.c.sock], [], [], 0.3)[0]:
+                assert ch.wait("basic.ack").delivery_tag < 3, "a blocked publisher got an answer"
+            eq(reader.get(queue), None)
             mount.give_back()
             ch.c.wait(0, "connection.unblocked")
-            ch.wait("basic.ack")
+            until(lambda: ch.wait("basic.ack").delivery_tag == 3, "the confirm")
             eq(reader.get(queue).body, b"2")
             assert b"disk resource limit alarm cleared" in broker.log()
 
