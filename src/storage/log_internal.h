@@ -120,6 +120,7 @@ struct log {
     bool is_checkpoint_due;       /* told, and not begun yet */
     bool wants_spare;
     bool is_space_low;
+    uint64_t next_ask_ms; /* for a checkpoint that may make room; the helper's */
     bool has_writer_ended;
     /* Somebody waits for what was submitted: a full disk is not waited for any more. */
     bool is_ending;

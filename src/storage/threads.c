@@ -110,15 +110,19 @@ static void prepare_one(struct log *log)
 {
     int rc = segment_prepare(log);
     struct timespec until = in_ms(SPACE_RETRY_MS);
-    bool has_news;
+    uint64_t now = clock_mono_ms();
+    bool asks;
 
     set_space(log, rc != 0, rc);
     if (rc == 0)
         return;
     pthread_mutex_lock(&log->mutex);
-    has_news = log->since_checkpoint > 0;
+    /* One that failed as well is no reason to try again at once. */
+    asks = log->since_checkpoint > 0 && now >= log->next_ask_ms;
+    if (asks)
+        log->next_ask_ms = now + SPACE_RETRY_MS;
     pthread_mutex_unlock(&log->mutex);
-    if (has_news)
+    if (asks)
         log_ask_for_room(log);
     pthread_mutex_lock(&log->mutex);
     if (!atomic_load(&log->is_stopping))
