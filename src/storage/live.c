@@ -90,13 +90,16 @@ static bool look_at(void *context, const struct part_place *place)
     struct collect *collect = context;
     const struct log_checkpoint *checkpoint = collect->checkpoint;
     const struct log_position *replay = &checkpoint->replay;
-    uint64_t segment = checkpoint->log->slots[place->segment]->header.number;
+    struct segment *in = checkpoint->log->slots[place->segment];
+    uint64_t segment = in->header.number;
 
     if ((segment < replay->segment ||
          (segment == replay->segment && place->offset < replay->offset)) &&
-        live_has(checkpoint->all.live, checkpoint->all.live_count, place->number))
+        live_has(checkpoint->all.live, checkpoint->all.live_count, place->number)) {
+        in->listed_in = checkpoint->log->checkpoint + 1;
         add_place(collect, &(struct live_place){place->number, segment, place->offset,
                                                 place->octets, place->is_packed});
+    }
     return true;
 }
 

@@ -36,6 +36,7 @@ struct segment {
     uint32_t seed;
     uint32_t slot;          /* log->slots[slot] is this one */
     uint32_t parts;         /* that log->places has in it */
+    uint64_t listed_in;     /* number of the newest checkpoint whose PARTS name it */
     bool is_stuck;          /* something in it could not be moved: the cleaner passes it over */
     uint64_t read_in;       /* the newest round of fetches that reads it: not recycled meanwhile */
     struct disk_file *file; /* the reader's; NULL: not open */

@@ -386,7 +386,9 @@ static struct segment *take_empty(struct log *log, uint64_t keep_from)
     pthread_mutex_lock(&log->mutex);
     while (*at && (*at)->header.number < keep_from) {
         struct segment *segment = *at;
-        if (segment->parts > 0 || fetch_reads(log, segment)) {
+        /* A part may have moved away between the writing of PARTS and now. */
+        if (segment->parts > 0 || segment->listed_in == log->checkpoint ||
+            fetch_reads(log, segment)) {
             at = &segment->next;
             continue;
         }

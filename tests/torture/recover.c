@@ -13,7 +13,7 @@
 static void find_bindings(const struct sim *sim, const struct vhost_view *view, struct found *found)
 {
     for (int i = 0; i < SIM_EXCHANGES; i++) {
-        char name[8];
+        char name[16];
         const struct exchange *exchange;
         const struct binding *binding;
         struct hamt_iter it;
