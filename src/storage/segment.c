@@ -377,7 +377,13 @@ static void recycle_file(struct log *log, const struct segment_header *header)
         drop_file(log, from);
 }
 
-/* Take out what holds no part and is not being read; that goes with the next checkpoint. */
+/* Its parts may have moved away between the writing of PARTS and now: it goes with the checkpoint after. */
+static bool is_listed(const struct log *log, const struct segment *segment)
+{
+    return log->checkpoint != 0 && segment->listed_in == log->checkpoint;
+}
+
+/* Take out what holds no part; what is listed or being read goes with the next checkpoint. */
 static struct segment *take_empty(struct log *log, uint64_t keep_from)
 {
     struct segment *gone = NULL;
@@ -386,9 +392,7 @@ static struct segment *take_empty(struct log *log, uint64_t keep_from)
     pthread_mutex_lock(&log->mutex);
     while (*at && (*at)->header.number < keep_from) {
         struct segment *segment = *at;
-        /* A part may have moved away between the writing of PARTS and now. */
-        if (segment->parts > 0 || segment->listed_in == log->checkpoint ||
-            fetch_reads(log, segment)) {
+        if (segment->parts > 0 || is_listed(log, segment) || fetch_reads(log, segment)) {
             at = &segment->next;
             continue;
         }
