@@ -307,10 +307,14 @@ int checkpoint_write(struct log_checkpoint *checkpoint)
         rc = publish(log, number);
     if (rc != 0)
         return rc;
-    segments_recycle(log, checkpoint->replay.segment, checkpoint->all.live,
-                     checkpoint->all.live_count);
     log_debug("checkpoint written", "number=%llu segment=%llu offset=%llu live_ranges=%zu",
               (unsigned long long)number, (unsigned long long)checkpoint->replay.segment,
               (unsigned long long)checkpoint->replay.offset, checkpoint->all.live_count);
     return 0;
+}
+
+void checkpoint_recycle(const struct log_checkpoint *checkpoint)
+{
+    segments_recycle(checkpoint->log, checkpoint->replay.segment, checkpoint->all.live,
+                     checkpoint->all.live_count);
 }

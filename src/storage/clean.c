@@ -26,12 +26,20 @@ void cleaner_init(struct log *log)
     log->cleaner.share = 1;
 }
 
+static void free_checkpoint(struct log_checkpoint **checkpoint)
+{
+    if (*checkpoint)
+        checkpoint_free(*checkpoint);
+    *checkpoint = NULL;
+}
+
 static void end_marking(struct cleaner *cleaner)
 {
-    if (cleaner->checkpoint)
-        checkpoint_free(cleaner->checkpoint);
-    cleaner->checkpoint = NULL;
+    free_checkpoint(&cleaner->checkpoint);
     cleaner->part = NULL;
+    if (cleaner->held)
+        checkpoint_recycle(cleaner->held);
+    free_checkpoint(&cleaner->held);
 }
 
 static void end_round(struct cleaner *cleaner)
@@ -43,6 +51,7 @@ static void end_round(struct cleaner *cleaner)
 
 void cleaner_fini(struct log *log)
 {
+    free_checkpoint(&log->cleaner.held);
     end_round(&log->cleaner);
     stream_fini(&log->cleaner.stream);
 }
@@ -115,15 +124,18 @@ static bool wants_round(struct log *log, const struct log_checkpoint *checkpoint
     pthread_mutex_unlock(&log->mutex);
     if (cleaner->old <= log->settings.slack_bytes)
         return false;
-    return cleaner->old - log->settings.slack_bytes > live + live / 2 ||
-           written > cleaner->old / 2 || settled > cleaner->counted_messages / 3;
+    if (cleaner->old - log->settings.slack_bytes > live + live / 2)
+        return true;
+    /* Nothing dies of being written: where next to nothing was settled there is nothing to be found. */
+    return (written > cleaner->old / 2 && settled > cleaner->counted_messages / 16) ||
+           settled > cleaner->counted_messages / 3;
 }
 
-bool clean_begin(struct log *log, struct log_checkpoint *checkpoint)
+/* True: it was taken. */
+static bool begin(struct log *log, struct log_checkpoint *checkpoint)
 {
     struct cleaner *cleaner = &log->cleaner;
 
-    cleaner->messages = checkpoint->all.messages;
     if (!log->settings.mark || checkpoint->is_clean || cleaner->phase != CLEAN_IDLE ||
         !wants_round(log, checkpoint))
         return false;
@@ -136,6 +148,21 @@ bool clean_begin(struct log *log, struct log_checkpoint *checkpoint)
     cleaner->phase = CLEAN_COUNT;
     mark_begin(&cleaner->marker, log, checkpoint->replay.segment);
     return true;
+}
+
+void clean_take(struct log *log, struct log_checkpoint *checkpoint)
+{
+    struct cleaner *cleaner = &log->cleaner;
+
+    cleaner->messages = checkpoint->all.messages;
+    if (clean_is_marking(log)) {
+        free_checkpoint(&cleaner->held);
+        cleaner->held = checkpoint;
+        return;
+    }
+    checkpoint_recycle(checkpoint);
+    if (!begin(log, checkpoint))
+        checkpoint_free(checkpoint);
 }
 
 bool clean_wants_checkpoint(struct log *log, uint64_t *until)
@@ -258,6 +285,9 @@ static int mark_next(struct log *log)
 
     if (rc == 0)
         rc = log->settings.mark(&cleaner->marker, &header, at + RECORD_HEADER_BYTES);
+    if (rc == ERR_AGAIN)
+        return 0;
+    cleaner->marker.progress = 0;
     cleaner->offset += format_round_up(RECORD_HEADER_BYTES + header.octets, RECORD_ALIGN);
     if (rc == 0 && cleaner->offset >= part->used) {
         cleaner->part = part->next;

@@ -6,7 +6,7 @@
  *   MOVE      these are read and written again, some at a time, as moved parts (moved.h)
  *   (end)     parts of the chosen segments without a live record are forgotten; the next checkpoint recycles
  *
- * Until COLLECT is over no other checkpoint is written, so that nothing is recycled which is looked at. */
+ * Checkpoints go on meanwhile, but until COLLECT is over none of them recycles: what is looked at stays. */
 #ifndef TOKKI_STORAGE_CLEAN_H
 #define TOKKI_STORAGE_CLEAN_H
 
@@ -41,7 +41,8 @@ struct log_marker {
     uint64_t bit_count; /* of each */
     struct mark pending[MARKS_PENDING];
     uint32_t pending_count;
-    uint64_t *ids; /* collected */
+    uint64_t progress; /* of the record that is looked at; the log_mark_fn's */
+    uint64_t *ids;     /* collected */
     size_t id_count;
     size_t id_capacity;
     struct log_fetch fetch; /* of log_mark_read */
@@ -67,6 +68,7 @@ struct cleaner {
         stream; /* answers to the cleaner's fetches are for this; none of the node's */
     enum clean_phase phase;
     struct log_checkpoint *checkpoint; /* that says what is live; NULL: not needed (any more) */
+    struct log_checkpoint *held;       /* the newest since, which has yet to recycle; or NULL */
     const struct log_part *part;       /* of its records, the next to be looked at ... */
     uint32_t offset;                   /* ... and where in it */
     struct log_marker marker;
@@ -97,8 +99,8 @@ void cleaner_init(struct log *log);
 void cleaner_fini(struct log *log);
 /* A checkpoint is about to be begun. Thread: under log->mutex. */
 void clean_note_begin(struct log *log);
-/* It was written. True: the cleaner has taken it. */
-bool clean_begin(struct log *log, struct log_checkpoint *checkpoint);
+/* It was written, and is the cleaner's from here on: recycles, at once or after the marking. */
+void clean_take(struct log *log, struct log_checkpoint *checkpoint);
 /* Does it look at places that a checkpoint may take away? */
 bool clean_is_marking(const struct log *log);
 /* Give up what was marked; what was not moved stays where it is. */

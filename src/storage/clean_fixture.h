@@ -221,6 +221,8 @@ static inline void add_item(struct clean_world *world, uint32_t octets, bool is_
     for (uint32_t i = 4; i < octets; i++)
         at[i] = clean_octet(world->count, i);
     world->count++;
+    if (!is_live)
+        log_settled(log_stream(world->log, stream), 1);
 }
 
 static inline uint64_t live_octets(struct clean_world *world)

@@ -39,7 +39,8 @@ struct log_events {
 struct log_marker;
 
 /* Calls log_mark for every record of the log that this record of a checkpoint refers to, however far away.
- * Not 0: it cannot be known, and nothing is cleaned. Thread: the log's helper. */
+ * ERR_AGAIN: some were, and it is to be called again with the same record; it takes milliseconds at most.
+ * Else not 0: it cannot be known, and nothing is cleaned. Thread: the log's helper. */
 typedef int (*log_mark_fn)(struct log_marker *marker, const struct record_header *header,
                            const uint8_t *payload);
 
@@ -258,6 +259,8 @@ void log_checkpoint_finish(struct log_checkpoint *checkpoint, bool is_clean);
 
 /* For log_mark_fn: record `id`, with about `octets`, is live. */
 void log_mark(struct log_marker *marker, uint64_t id, uint32_t octets);
+/* For log_mark_fn: where it was in the record when it returned ERR_AGAIN; 0 at first. */
+uint64_t *log_mark_progress(struct log_marker *marker);
 /* For log_mark_fn: read these; the answers are borrowed until the next call. */
 const struct log_fetched *log_mark_read(struct log_marker *marker, const uint64_t *ids,
                                         uint32_t count);

@@ -189,6 +189,13 @@ static inline void write_batch(struct log_fixture *f, uint32_t count)
     assert_int_equal(log_wait_idle(f->log), 0);
 }
 
+/* More than one segment can hold. */
+static inline void write_much(struct log_fixture *f)
+{
+    for (uint32_t i = 0; i < 20; i++)
+        write_batch(f, 3);
+}
+
 /* Replay found records [0, count), each once. Streams may stand in any order within a batch. */
 static inline void assert_found(const struct log_fixture *f, uint32_t count)
 {

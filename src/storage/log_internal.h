@@ -228,6 +228,8 @@ struct live_places live_places_collect(const struct log_checkpoint *checkpoint);
 
 /* checkpoint.c */
 int checkpoint_write(struct log_checkpoint *checkpoint);
+/* It was written: let go of what it does not need. */
+void checkpoint_recycle(const struct log_checkpoint *checkpoint);
 void checkpoint_free(struct log_checkpoint *checkpoint);
 bool checkpoint_is_durable(const struct log_checkpoint *checkpoint);
 /* checkpoint_read.c: fills log->replay, next_part and places, and calls fn with each record. */

@@ -175,6 +175,11 @@ void log_mark(struct log_marker *marker, uint64_t id, uint32_t octets)
         mark_flush(marker);
 }
 
+uint64_t *log_mark_progress(struct log_marker *marker)
+{
+    return &marker->progress;
+}
+
 const struct log_fetched *log_mark_read(struct log_marker *marker, const uint64_t *ids,
                                         uint32_t count)
 {

@@ -130,18 +130,38 @@ static void prepare_one(struct log *log)
     pthread_mutex_unlock(&log->mutex);
 }
 
+/* While the log ends, or its disk is full, nothing is cleaned. Thread: under the mutex. */
+static bool may_clean(const struct log *log)
+{
+    return !log->is_ending && !log->is_space_low && !atomic_load(&log->is_stopping) &&
+           atomic_load(&log->failure) == 0;
+}
+
+/* A full disk needs what marking keeps. */
+static void clean_or_not(struct log *log)
+{
+    bool may;
+
+    pthread_mutex_lock(&log->mutex);
+    may = may_clean(log);
+    pthread_mutex_unlock(&log->mutex);
+    if (!may && clean_is_marking(log))
+        clean_abandon(log);
+}
+
 static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
 {
     bool has_room;
     int rc;
 
-    if (clean_is_marking(log))
-        clean_abandon(log);
+    clean_or_not(log);
     rc = checkpoint_write(checkpoint);
-    if (rc != 0)
+    if (rc == 0) {
+        clean_take(log, checkpoint);
+    } else {
         log_warn("cannot write a checkpoint; the one before stays", "error='%s'", err_text(rc));
-    if (rc != 0 || !clean_begin(log, checkpoint))
         checkpoint_free(checkpoint);
+    }
     pthread_mutex_lock(&log->mutex);
     log->is_checkpointing = false;
     if (rc != 0) /* the next is due after a small part of what else lies between two */
@@ -155,13 +175,6 @@ static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
 }
 
 enum helper_job { HELPER_STOP, HELPER_PREPARE, HELPER_CHECKPOINT, HELPER_CLEAN, HELPER_ASK };
-
-/* While the log ends, or its disk is full, nothing is cleaned. Thread: under the mutex. */
-static bool may_clean(const struct log *log)
-{
-    return !log->is_ending && !log->is_space_low && !atomic_load(&log->is_stopping) &&
-           atomic_load(&log->failure) == 0;
-}
 
 static void wait_for_change(struct log *log, uint64_t until)
 {
@@ -193,7 +206,7 @@ static enum helper_job next_job(struct log *log, struct log_checkpoint **checkpo
         if (log->wants_spare && log->spare_count == 0 && !has_failed &&
             !(log->is_space_low && (is_ready || atomic_load(&log->is_stopping)))) {
             job = HELPER_PREPARE;
-        } else if (is_ready && !(clean_is_marking(log) && may_clean(log))) {
+        } else if (is_ready) {
             log->pending = NULL;
             job = HELPER_CHECKPOINT;
         } else if (may_clean(log) && clean_is_ready(log, &until)) {
@@ -303,7 +316,7 @@ static int write_submitted(struct log *log)
     return rc;
 }
 
-/* A step of cleaning for each of the log; for a checkpoint that is pending, marking is given up. */
+/* A step of cleaning for each of the log. */
 static void clean_unthreaded(struct log *log)
 {
     uint64_t until = UINT64_MAX;

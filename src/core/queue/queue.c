@@ -61,6 +61,8 @@ void queue_begin_delete(struct queue *queue)
     assert_on_shard(queue->host->shard);
     BUG_ON(queue->state != QUEUE_LIVE, "queue %.*s deleted twice", STR_ARG(queue->name));
     queue->state = QUEUE_DELETING;
+    if (queue->settings.durable && stage_keeps(queue->host->stage))
+        log_settled(queue->host->stage->stream, queue->entries.tail - queue->entries.head);
 }
 
 void queue_free(struct queue *queue)

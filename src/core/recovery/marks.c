@@ -9,6 +9,8 @@
 
 /* Pages and bodies that are read at a time: 256 KiB of pages. */
 #define READ_AT_ONCE 64U
+/* Others that are looked at between two looks at what else the helper has to do. */
+#define ENTRIES_AT_ONCE 16384U
 
 struct marks {
     struct log_marker *marker;
@@ -93,7 +95,7 @@ static int mark_page(struct marks *marks, const struct named_page *page,
 
 static int mark_pages(struct marks *marks, const struct named_page *pages, uint32_t count)
 {
-    uint64_t ids[READ_AT_ONCE];
+    uint64_t ids[READ_AT_ONCE] = {0};
     const struct log_fetched *records;
     int rc = 0;
 
@@ -125,24 +127,42 @@ static void read_entry(struct marks *marks, struct cursor *in)
         mark_body(marks, id, image_len, span);
 }
 
+/* At most READ_AT_ONCE. */
 static int read_pages(struct marks *marks, struct cursor *in, uint32_t count)
 {
     struct named_page pages[READ_AT_ONCE];
+
+    for (uint32_t i = 0; i < count; i++) {
+        pages[i].first = cursor_u64(in);
+        pages[i].id = cursor_u64(in);
+        pages[i].live.word[0] = cursor_u64(in);
+        pages[i].live.word[1] = cursor_u64(in);
+        (void)cursor_bytes(in, RECORD_STATE_PAGE - 32);
+    }
+    return in->failed ? ERR_CORRUPT : mark_pages(marks, pages, count);
+}
+
+/* Some of the `entries` and `pages` that follow, from the `done`th on. */
+static int read_some(struct marks *marks, struct cursor *in, uint32_t entries, uint32_t pages,
+                     uint64_t *done)
+{
+    bool is_entry = *done < entries;
+    uint64_t skipped =
+        is_entry ? *done * RECORD_STATE_ENTRY
+                 : (uint64_t)entries * RECORD_STATE_ENTRY + (*done - entries) * RECORD_STATE_PAGE;
+    uint64_t left = is_entry ? entries - *done : (uint64_t)entries + pages - *done;
+    uint32_t count = (uint32_t)MIN(left, (uint64_t)(is_entry ? ENTRIES_AT_ONCE : READ_AT_ONCE));
     int rc = 0;
 
-    while (count > 0 && rc == 0 && !in->failed) {
-        uint32_t n = MIN(count, READ_AT_ONCE);
-        for (uint32_t i = 0; i < n; i++) {
-            pages[i].first = cursor_u64(in);
-            pages[i].id = cursor_u64(in);
-            pages[i].live.word[0] = cursor_u64(in);
-            pages[i].live.word[1] = cursor_u64(in);
-            (void)cursor_bytes(in, RECORD_STATE_PAGE - 32);
-        }
-        rc = in->failed ? ERR_CORRUPT : mark_pages(marks, pages, n);
-        count -= n;
-    }
-    return rc;
+    (void)cursor_bytes(in, skipped);
+    for (uint32_t i = 0; is_entry && i < count; i++)
+        read_entry(marks, in);
+    if (!is_entry && count > 0)
+        rc = read_pages(marks, in, count);
+    *done += count;
+    if (rc == 0)
+        rc = mark_chained(marks);
+    return rc == ERR_AGAIN ? ERR_NOT_FOUND : rc; /* what a state names was written before it */
 }
 
 int marks_of_record(struct log_marker *marker, const struct record_header *header,
@@ -150,6 +170,7 @@ int marks_of_record(struct log_marker *marker, const struct record_header *heade
 {
     struct marks marks = {.marker = marker};
     struct cursor in = cursor_of(payload, header->octets);
+    uint64_t *done = log_mark_progress(marker);
     uint32_t entries;
     uint32_t pages;
     int rc;
@@ -160,11 +181,9 @@ int marks_of_record(struct log_marker *marker, const struct record_header *heade
     (void)cursor_bytes(&in, RECORD_STATE_FIXED - 16);
     entries = cursor_u32(&in);
     pages = cursor_u32(&in);
-    for (; entries > 0 && !in.failed; entries--)
-        read_entry(&marks, &in);
-    rc = mark_chained(&marks);
-    if (rc == 0)
-        rc = read_pages(&marks, &in, pages);
+    rc = read_some(&marks, &in, entries, pages, done);
     mem_free(marks.chained);
-    return rc == 0 && in.failed ? ERR_CORRUPT : rc;
+    if (rc == 0 && in.failed)
+        return ERR_CORRUPT;
+    return rc == 0 && *done < (uint64_t)entries + pages ? ERR_AGAIN : rc;
 }
