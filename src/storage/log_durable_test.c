@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of what the log tells to be durable: not before its sync, and nothing more after a failed call. */
+/* Tests of what the log tells to be durable: not before its sync, nothing after a failed call. */
 #include "storage/log_fixture.h"
 
 /* ---- what is told (invariant 1) ---- */

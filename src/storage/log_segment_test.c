@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of the log's segments: followed, recycled, kept for what lives, and never read as what they held. */
+/* Tests of the log's segments: followed, recycled, kept for what lives, not read as what they held. */
 #include "storage/log_fixture.h"
 
 static void test_the_log_goes_on_in_the_next_segment(void **state)
