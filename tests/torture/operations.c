@@ -339,11 +339,24 @@ static void end_turns(struct sim *sim)
     sim->senders = 0;
 }
 
+/* Timers fire: what has expired goes. */
 static void pass_time(struct sim *sim)
 {
-    sim->now_ms += roll(sim, 60);
-    for (uint16_t i = 0; i < sim->shard_count; i++)
-        sim->shards[i].shard->now_ms = sim->now_ms;
+    sim->now_ms += 1 + roll(sim, 60);
+    for (uint16_t i = 0; i < sim->shard_count; i++) {
+        struct shard *shard = sim->shards[i].shard;
+        shard_current = shard;
+        shard_make_room(sim, i);
+        shard->now_ms = sim->now_ms;
+        shard->turns++;
+        timer_wheel_advance(&shard->timers, sim->now_ms);
+    }
+    for (uint8_t i = 0; i < SIM_QUEUES; i++) {
+        if (!sim->queues[i].queue)
+            continue;
+        queue_observe(sim, &sim->queues[i]);
+        queue_look_at_times(sim, &sim->queues[i]);
+    }
 }
 
 void operation_random(struct sim *sim)

@@ -2,6 +2,7 @@
 /* Queues that leave memory and come back: what makes them do so, and what must be true of them. */
 #include "torture.h"
 
+#include "core/queue/expiry.h"
 #include "core/queue/loader.h"
 #include "core/queue/pager.h"
 
@@ -110,6 +111,43 @@ static void add_up(const struct sim *sim, const struct queue *queue, struct sums
     CHECK(sim, pages == entries->page_count, "%u pages, counted %u", pages, entries->page_count);
 }
 
+/* Those that have expired since stand there, too. */
+static uint64_t count_returned(const struct queue *queue)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < queue->returned.run_count; i++) {
+        const struct position_run *run = &queue->returned.runs[i];
+        for (uint64_t p = run->first; p < run->first + run->count; p++)
+            count += queue_state_at(queue, p) == MESSAGE_READY;
+    }
+    return count;
+}
+
+static bool may_be_late(const struct queue *queue, const struct live_message *live)
+{
+    const struct entry_page *page = entries_page(&queue->entries, live->position);
+    const struct timer *timer =
+        page ? &page->expiry->timer : &entries_chunk(&queue->entries, live->position)->expiry;
+
+    if (page && page->expiry->kind == PAGE_EXPIRES_UNREAD)
+        return page->is_loading || timer_is_running(timer);
+    /* There is more than a turn can do. */
+    return queue->host->expiry_looks > 32 && timer_is_running(timer);
+}
+
+void queue_look_at_times(const struct sim *sim, const struct sim_queue *at)
+{
+    for (size_t i = 0; i < at->count; i++) {
+        const struct live_message *live = &at->messages[i];
+        if (live->expires_ms == 0 || live->expires_ms + EXPIRY_STEP_MS > sim->now_ms ||
+            queue_state_at(at->queue, live->position) != MESSAGE_READY)
+            continue;
+        CHECK(sim, may_be_late(at->queue, live), "queue %u keeps %llu, which expired at %llu",
+              at->name, (unsigned long long)live->position, (unsigned long long)live->expires_ms);
+    }
+}
+
 void queue_look(const struct sim *sim, const struct sim_queue *at)
 {
     const struct queue *queue = at->queue;
@@ -135,8 +173,8 @@ void queue_look(const struct sim *sim, const struct sim_queue *at)
           (unsigned long long)unacked);
     CHECK(sim, queue->ready == at->count - unacked, "queue %u has %llu ready instead of %llu",
           at->name, (unsigned long long)queue->ready, (unsigned long long)(at->count - unacked));
-    CHECK(sim, queue->returned.count == sums.returned, "queue %u: %llu came back, counted %llu",
-          at->name, (unsigned long long)sums.returned, (unsigned long long)queue->returned.count);
+    CHECK(sim, count_returned(queue) == sums.returned, "queue %u: %llu came back, noted %llu",
+          at->name, (unsigned long long)sums.returned, (unsigned long long)count_returned(queue));
     CHECK(sim, queue->ready_bytes == sums.ready_bytes,
           "queue %u has %llu octets ready, counted %llu", at->name,
           (unsigned long long)sums.ready_bytes, (unsigned long long)queue->ready_bytes);

@@ -117,6 +117,7 @@ void open_shards(struct sim *sim)
         at->sim = sim;
         at->shard = sim->set->shards[i];
         at->shard->now_ms = sim->now_ms;
+        timer_wheel_init(&at->shard->timers, sim->now_ms);
         at->stage = (struct stage){.wall_offset_ms = SIM_WALL_OFFSET};
         at->stage.stream = log_stream(sim->log, i);
         at->slots = 0;

@@ -333,6 +333,8 @@ void operation_cancel(struct sim *sim, struct sim_queue *queue);
 /* paging.c */
 /* Everything that is known of a queue must be what this program knows. */
 void queue_look(const struct sim *sim, const struct sim_queue *queue);
+/* Timers have fired: nothing that is ready is past its time, but for what has to be read first, or for later turns. */
+void queue_look_at_times(const struct sim *sim, const struct sim_queue *queue);
 enum message_state queue_state_at(const struct queue *queue, uint64_t position);
 /* Some memory is let go. */
 void page_out_random(struct sim *sim);

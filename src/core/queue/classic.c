@@ -89,8 +89,6 @@ static HOT void classic_dispatch(struct queue *queue)
         flush_gone(queue, &gone);
     if (UNLIKELY(queue->to_mark > queue->marked))
         mark_delivered(queue);
-    if (UNLIKELY(queue->has_expiring))
-        arm_expiry(queue);
 }
 
 /* A message with TTL 0 is delivered at once or not at all (RabbitMQ, TTL guide). */
@@ -123,7 +121,6 @@ static COLD void set_expiry(struct queue *queue, struct message *message)
         if (message->expires_ms == 0 || message->expires_ms > limit)
             message->expires_ms = limit;
     }
-    queue->has_expiring = true;
 }
 
 static lsn_t keep(struct queue *queue, uint64_t position, struct message *message)
@@ -158,6 +155,8 @@ static HOT lsn_t classic_enqueue(struct queue *queue, const struct message *from
     queue->ready++;
     queue->ready_bytes += message.body_bytes;
     queue->host->messages++;
+    if (UNLIKELY(message.expires_ms != 0))
+        arm_entry(queue, position, message.expires_ms);
     if (message.flags & MESSAGE_IN_RECEIVE)
         queue_note_unmoved(queue, position);
     queue_mark_dirty(queue);
@@ -181,7 +180,8 @@ static void classic_restore(struct queue *queue, uint64_t position, uint64_t bod
     queue->ready++;
     queue->ready_bytes += message->body_bytes;
     queue->host->messages++;
-    queue->has_expiring |= message->expires_ms != 0;
+    if (message->expires_ms != 0)
+        arm_entry(queue, position, message->expires_ms);
 }
 
 /* ---- the other operations ---- */
@@ -204,8 +204,6 @@ static enum queue_got classic_get(struct queue *queue, bool no_ack, struct messa
     }
     take_first(queue, *position, message);
     queue->stats.got++;
-    if (UNLIKELY(queue->has_expiring))
-        arm_expiry(queue); /* there is another head now */
     *out = *message;
     if (!no_ack) {
         message->state = MESSAGE_UNACKED;

@@ -38,6 +38,10 @@ static inline void note_gone(struct queue *queue, struct gone_run *run, uint64_t
         note_gone_run(queue, run, position, 1);
 }
 
+/* Take `gone`, of which none is unacknowledged unless it was settled, out of a page. It may be given back. */
+void take_from_page(struct queue *queue, struct entry_page *page, uint64_t number,
+                    const struct entry_bits *gone, struct gone_run *run);
+
 /* ---- entries ---- */
 
 /* An entry whose bytes are out goes. */
@@ -53,15 +57,19 @@ static inline void drop(struct queue *queue, uint64_t position, const struct mes
     queue->host->messages--;
 }
 
+/* The first of `returned` that is still ready; those before it, which have expired, are forgotten. False: none is. */
+bool first_returned(struct queue *queue, uint64_t *position);
+
 /* Where the first ready message is; its entry may be in a page, or its bytes out. */
 static inline bool first_ready(struct queue *queue, uint64_t *position)
 {
-    if (UNLIKELY(queue->returned.count > 0)) {
-        *position = returned_lowest(&queue->returned);
+    if (UNLIKELY(queue->returned.count > 0) && first_returned(queue, position))
         return true;
-    }
-    if (queue->ready == 0)
+    if (queue->ready == 0) {
+        queue->next = queue->entries.tail;
+        queue->has_gaps = false;
         return false;
+    }
     if (UNLIKELY(queue->has_gaps))
         queue->next = entries_next_live(&queue->entries, queue->next);
     *position = queue->next;
@@ -86,8 +94,10 @@ static inline bool is_expired(const struct queue *queue, const struct message *m
 
 /* classic_expire.c: drop what has expired at the head. */
 void expire_head(struct queue *queue);
-/* Wake when the message at the head is due. */
-void arm_expiry(struct queue *queue);
+/* An entry in memory is ready, and expires. */
+void arm_entry(struct queue *queue, uint64_t position, uint64_t expires_ms);
+/* Entries of a page are ready, some of which may expire. */
+void arm_page(struct queue *queue, struct entry_page *page);
 
 /* classic_settle.c */
 lsn_t classic_settle(struct queue *queue, uint64_t first, uint64_t count,

@@ -45,9 +45,8 @@ static bool next_run(const struct entry_bits *bits, uint32_t *from, uint32_t *en
     return *from < ENTRIES_PER_CHUNK;
 }
 
-/* Take `gone` out of a page. It may be given back. */
-static void take_from_page(struct queue *queue, struct entry_page *page, uint64_t number,
-                           const struct entry_bits *gone, struct gone_run *run)
+void take_from_page(struct queue *queue, struct entry_page *page, uint64_t number,
+                    const struct entry_bits *gone, struct gone_run *run)
 {
     uint64_t ready_bytes = page_ready_bytes(page);
     struct entry_bits kept = bits_and(gone, &page->kept);
@@ -102,6 +101,8 @@ static void settle_entry(struct queue *queue, struct settling *settling, uint64_
         message->state = MESSAGE_READY;
         queue->ready_bytes += message->body_bytes;
         requeue_run(queue, settling, position, 1);
+        if (message->expires_ms != 0)
+            arm_entry(queue, position, message->expires_ms);
         return;
     }
     queue->stats.acked++;
@@ -118,6 +119,7 @@ static void requeue_in_page(struct queue *queue, struct settling *settling, stru
         page->redelivered = bits_or(&page->redelivered, bits);
     page->unacked = bits_without(&page->unacked, bits);
     queue->ready_bytes += page_ready_bytes(page) - ready_bytes;
+    arm_page(queue, page);
     for (uint32_t i = 0, end; next_run(bits, &i, &end); i = end)
         requeue_run(queue, settling, number * ENTRIES_PER_CHUNK + i, end - i);
 }

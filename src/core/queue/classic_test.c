@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of classic.c: order, settling, get, purge, expiry, and a random run against a model. */
+#include "core/queue/expiry.h"
 #include "core/queue/queue_fixture.h"
 
 static const struct consumer_settings plain = {0};
@@ -175,7 +176,7 @@ static void purge_spares_the_unacknowledged(void **state)
 
 /* ---- expiry ---- */
 
-static void expired_messages_leave_at_the_head(void **state)
+static void expired_messages_leave_wherever_they_are(void **state)
 {
     struct queue_fixture f;
     uint64_t now;
@@ -187,17 +188,86 @@ static void expired_messages_leave_at_the_head(void **state)
     publish(&f, 1);
     publish_expiring(&f, now + 50);
     dispatch(&f);
-    shard_advance(f.shard, now + 99);
+    shard_advance(f.shard, now + 49);
     dispatch(&f);
     assert_int_equal(queue_ready_count(f.queue), 4);
-    shard_advance(f.shard, now + 100);
+    shard_advance(f.shard, now + 50 + EXPIRY_STEP_MS);
+    assert_int_equal(queue_ready_count(f.queue), 3);
+    assert_null(entries_at(&f.queue->entries, 3));
+    shard_advance(f.shard, now + 99);
     dispatch(&f);
-    /* The last one has expired too, but behind one that has not: it stays until it is first. */
-    assert_int_equal(queue_ready_count(f.queue), 2);
+    assert_int_equal(queue_ready_count(f.queue), 3);
+    shard_advance(f.shard, now + 100 + EXPIRY_STEP_MS);
+    assert_int_equal(queue_ready_count(f.queue), 1);
     assert_int_equal(get(&f, true), 2);
     assert_int_equal(get(&f, true), UINT64_MAX);
     assert_int_equal(f.queue->stats.expired, 3);
     assert_int_equal(f.queue->ready_bytes, 0);
+    fixture_close(&f);
+}
+
+/* The timer may be late by a step; what is delivered is not. */
+static void expired_messages_are_not_delivered(void **state)
+{
+    struct queue_fixture f;
+    uint64_t now;
+
+    fixture_open(&f, defaults);
+    now = f.shard->now_ms;
+    publish_expiring(&f, now + 50);
+    publish_expiring(&f, now + 51);
+    dispatch(&f);
+    f.shard->now_ms = now + 50;
+    assert_int_equal(get(&f, true), 1);
+    publish_expiring(&f, now + 51);
+    f.shard->now_ms = now + 51;
+    assert_int_equal(get(&f, true), UINT64_MAX);
+    assert_int_equal(f.queue->stats.expired, 2);
+    fixture_close(&f);
+}
+
+/* Those that were requeued are lower than those that never left, and may expire between two that do not. */
+static void returned_messages_expire_among_others(void **state)
+{
+    struct queue_fixture f;
+    uint64_t now;
+
+    fixture_open(&f, defaults);
+    now = f.shard->now_ms;
+    for (int i = 0; i < 9; i++)
+        publish_expiring(&f, i % 3 == 1 ? now + 20 : 0);
+    for (uint64_t i = 0; i < 6; i++)
+        assert_int_equal(get(&f, false), i);
+    settle(&f, NULL, 0, 6, QUEUE_SETTLE_REQUEUE);
+    shard_advance(f.shard, now + 20 + EXPIRY_STEP_MS);
+    assert_int_equal(queue_ready_count(f.queue), 6);
+    for (uint64_t i = 0; i < 9; i++)
+        if (i % 3 != 1)
+            assert_int_equal(get(&f, true), i);
+    assert_int_equal(get(&f, true), UINT64_MAX);
+    publish(&f, 1);
+    assert_int_equal(get(&f, true), 9);
+    fixture_close(&f);
+}
+
+/* More chunks than one turn looks at. */
+static void many_expire_over_some_turns(void **state)
+{
+    struct queue_fixture f;
+    uint64_t now;
+    uint32_t turns = 0;
+
+    fixture_open(&f, defaults);
+    now = f.shard->now_ms;
+    for (uint32_t i = 0; i < 100 * ENTRIES_PER_CHUNK; i++)
+        publish_expiring(&f, now + 100);
+    dispatch(&f);
+    for (now += 100 + EXPIRY_STEP_MS; queue_ready_count(f.queue) > 0; now++, turns++) {
+        f.shard->turns++;
+        shard_advance(f.shard, now);
+    }
+    assert_in_range(turns, 2, 8);
+    assert_int_equal(f.queue->stats.expired, 100 * ENTRIES_PER_CHUNK);
     fixture_close(&f);
 }
 
@@ -214,8 +284,7 @@ static void expiry_goes_on_after_a_get(void **state)
     publish_expiring(&f, now + 50);
     dispatch(&f);
     assert_int_equal(get(&f, true), 0);
-    shard_advance(f.shard, now + 60);
-    dispatch(&f);
+    shard_advance(f.shard, now + 50 + EXPIRY_STEP_MS);
     assert_int_equal(queue_ready_count(f.queue), 0);
     fixture_close(&f);
 }
@@ -493,7 +562,10 @@ int main(void)
         cmocka_unit_test(settling_what_is_not_unacked_is_harmless),
         cmocka_unit_test(get_takes_the_first),
         cmocka_unit_test(purge_spares_the_unacknowledged),
-        cmocka_unit_test(expired_messages_leave_at_the_head),
+        cmocka_unit_test(expired_messages_leave_wherever_they_are),
+        cmocka_unit_test(expired_messages_are_not_delivered),
+        cmocka_unit_test(returned_messages_expire_among_others),
+        cmocka_unit_test(many_expire_over_some_turns),
         cmocka_unit_test(expiry_goes_on_after_a_get),
         cmocka_unit_test(the_shorter_of_both_ttls_counts),
         cmocka_unit_test(requeued_messages_still_expire),

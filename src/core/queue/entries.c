@@ -4,11 +4,17 @@
 
 #include "base/bug.h"
 #include "base/mem.h"
+#include "core/queue/expiry.h"
 
 #include <string.h>
 
-void entry_store_init(struct entry_store *store)
+void entry_store_init(struct entry_store *store, struct timer_wheel *timers, timer_fn chunk_due,
+                      timer_fn page_due)
 {
+    store->timers = timers;
+    store->chunk_due = chunk_due;
+    store->page_due = page_due;
+    store->expiry_bytes = 0;
     pool_init(&store->chunks, sizeof(struct entry_chunk), 16);
     pool_init(&store->pages, sizeof(struct entry_page), 256);
     list_init(&store->resident);
@@ -70,6 +76,7 @@ static struct entry_chunk *new_chunk(struct entries *entries, struct entry_store
 
     list_init(&chunk->resident);
     list_push_back(&store->resident, &chunk->resident);
+    timer_init(&chunk->expiry, store->chunk_due);
     chunk->owner = entries;
     chunk->number = number;
     chunk->page = 0;
@@ -155,6 +162,7 @@ static void advance_head(struct entries *entries)
 static void free_chunk(struct entry_store *store, struct entry_chunk *chunk)
 {
     list_remove(&chunk->resident);
+    timer_stop(store->timers, &chunk->expiry);
     mem_free(chunk->bodies);
     pool_give(&store->chunks, chunk);
 }
@@ -233,6 +241,7 @@ void entries_push_page(struct entries *entries, struct entry_store *store, uint6
 
 static void drop_page(struct entries *entries, struct entry_store *store, uint64_t number)
 {
+    page_expiry_free((*page_slot(entries, number))->expiry, store);
     pool_give(&store->pages, *page_slot(entries, number));
     *page_slot(entries, number) = NULL;
     entries->page_count--;

@@ -7,12 +7,12 @@
 #include "base/list.h"
 #include "core/message.h"
 #include "core/queue/page.h"
+#include "io/timer.h"
 
-/* 4 KiB of entries: 10,000 queues with a message each cost 40 MB, and a chunk is bought once per 128
- * messages. */
 /* A chunk in memory. */
 struct entry_chunk {
     struct list resident;       /* the host's: chunks in memory, oldest first (pager.h) */
+    struct timer expiry;        /* when to look for what has expired (expiry.h) */
     struct entries *owner;      /* of a struct queue */
     uint64_t number;            /* position / ENTRIES_PER_CHUNK */
     uint64_t page;              /* the record that has its identities already; 0: none */
@@ -47,9 +47,15 @@ struct entry_store {
     struct pool chunks;   /* struct entry_chunk */
     struct pool pages;    /* struct entry_page */
     struct list resident; /* chunks in memory, oldest first */
+    struct timer_wheel *timers;
+    timer_fn chunk_due;    /* fires of a chunk's `expiry` ... */
+    timer_fn page_due;     /* ... and of a page's */
+    uint64_t expiry_bytes; /* that page_expiry take */
 };
 
-void entry_store_init(struct entry_store *store);
+/* `timers`, borrowed, is the shard's. */
+void entry_store_init(struct entry_store *store, struct timer_wheel *timers, timer_fn chunk_due,
+                      timer_fn page_due);
 void entry_store_fini(struct entry_store *store);
 
 /* entries_push's way when the tail has no chunk. */
@@ -149,7 +155,7 @@ static inline struct entry_chunk *entries_chunk(const struct entries *entries, u
     return *entries_slot(entries, position);
 }
 
-/* Put `page` (copied) where a chunk was or nothing is; its entries hold nothing any more. */
+/* Put `page` (copied, with its expiry) where a chunk was or nothing is; its entries hold nothing any more. */
 void entries_set_page(struct entries *entries, struct entry_store *store, uint64_t number,
                       const struct entry_page *page);
 /* Append a page at `first`, the beginning of a chunk at or behind the tail, which moves behind it. */

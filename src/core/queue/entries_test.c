@@ -19,7 +19,7 @@ struct fixture {
 static void begin(struct fixture *f)
 {
     f->entries = (struct entries){0};
-    entry_store_init(&f->store);
+    entry_store_init(&f->store, NULL, NULL, NULL);
     f->live = calloc(POSITIONS, sizeof *f->live);
     f->tail = 0;
 }

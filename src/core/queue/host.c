@@ -13,7 +13,7 @@ void queue_host_init(struct queue_host *host, struct shard *shard, struct stage 
     *host = (struct queue_host){
         .shard = shard, .stage = stage, .events = events, .consumer_free = UINT32_MAX};
     host->table = mem_alloc_zero(sizeof *host->table);
-    entry_store_init(&host->store);
+    entry_store_init(&host->store, &shard->timers, queue_chunk_due, queue_page_due);
     pool_init(&host->descriptors, sizeof(struct message_shared), 256);
     pool_init(&host->consumers, sizeof(struct consumer), 64);
     list_init(&host->dirty);
@@ -61,7 +61,7 @@ void queue_host_dispatch(struct queue_host *host)
 uint64_t queue_host_bytes(const struct queue_host *host)
 {
     return host->store.chunks.in_use * host->store.chunks.object_bytes +
-           host->store.pages.in_use * host->store.pages.object_bytes +
+           host->store.pages.in_use * host->store.pages.object_bytes + host->store.expiry_bytes +
            host->descriptors.in_use * host->descriptors.object_bytes +
            host->consumers.in_use * host->consumers.object_bytes;
 }

@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "core/queue/classic_internal.h"
 
 #include <string.h>
 
@@ -269,8 +270,11 @@ static void install_page(struct queue *queue, const struct queue_load *load,
             message->flags |= MESSAGE_PERSISTENT;
         if (bits_has(&page.redelivered, i))
             message->flags |= MESSAGE_REDELIVERED;
-        if (message->state == MESSAGE_READY)
+        if (message->state == MESSAGE_READY) {
             queue->ready_bytes += message->body_bytes;
+            if (message->expires_ms != 0)
+                arm_entry(queue, base + i, message->expires_ms);
+        }
         chunk->bodies[i] = entries[i].body;
         chunk->out_bytes += queue_out_bytes(message);
         chunk->live++;

@@ -3,6 +3,8 @@
 #include "core/queue/pager.h"
 
 #include "base/bug.h"
+#include "core/queue/classic_internal.h"
+#include "core/queue/expiry.h"
 #include "core/queue/loader.h"
 
 /* Chunks looked at in one turn. */
@@ -11,11 +13,6 @@
 #define PAUSE_TURNS 4U
 /* Bytes of fewer than this are left in a chunk that stays. */
 #define WORTH_BYTES 1024U
-
-static struct queue *queue_of(const struct entry_chunk *chunk)
-{
-    return CONTAINER_OF(chunk->owner, struct queue, entries);
-}
 
 static uint32_t used_entries(const struct entry_chunk *chunk)
 {
@@ -87,6 +84,21 @@ static void extend(struct entry_page *page, uint32_t i, uint64_t body, uint32_t 
     in->last = MAX(in->last, part);
 }
 
+/* The times, by the shard's clock. */
+static void set_expiry(struct queue *queue, const struct entry_chunk *chunk,
+                       struct entry_page *page)
+{
+    uint64_t times[ENTRIES_PER_CHUNK];
+
+    if (page->expires_ms == 0)
+        return;
+    for (uint32_t i = 0; i < ENTRIES_PER_CHUNK; i++)
+        times[i] = bits_has(&page->live, i) ? chunk->messages[i].expires_ms : 0;
+    page->expiry =
+        page_expiry_new(&queue->host->store, &queue->entries, chunk->number, &page->live, times);
+    arm_page(queue, page);
+}
+
 static void describe(const struct queue *queue, const struct entry_chunk *chunk,
                      struct entry_page *page, struct record_page_entry *entries)
 {
@@ -141,6 +153,7 @@ static void make_page(struct queue *queue, struct entry_chunk *chunk)
     uint64_t number = chunk->number;
 
     describe(queue, chunk, &page, entries);
+    set_expiry(queue, chunk, &page);
     page.id = chunk->page ? chunk->page : write_page(queue, &page, number, entries);
     queue->ready_bytes += page_ready_bytes(&page) - ready_bytes(chunk);
     entries_set_page(&queue->entries, &queue->host->store, number, &page);
@@ -157,7 +170,7 @@ static bool may_become_page(const struct entry_chunk *chunk)
 /* Returns the octets that are free then. */
 static uint64_t page_out(struct queue_host *host, struct entry_chunk *chunk)
 {
-    struct queue *queue = queue_of(chunk);
+    struct queue *queue = queue_of(chunk->owner);
     uint64_t freed;
 
     if ((!chunk->bodies && !host->spill) || queue->state != QUEUE_LIVE)

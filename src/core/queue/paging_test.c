@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of queues that leave memory and come back, with a log that is not threaded, on a disk in memory. */
 #include "base/err.h"
+#include "core/queue/expiry.h"
 #include "core/queue/loader.h"
 #include "core/queue/pager.h"
 #include "core/queue/queue_fixture.h"
@@ -643,12 +644,16 @@ static void test_expiry_in_a_page(void **state)
     page_out(&p);
     dispatch(&p.f);
     assert_counts(&p, 266, 0, 2);
-    shard_advance(p.f.shard, now + 1000);
-    turns(&p);
-    assert_int_equal(p.f.queue->ready, 206);
+    /* Nothing is read for it. */
+    shard_advance(p.f.shard, now + 1000 + EXPIRY_STEP_MS);
+    assert_counts(&p, 206, 0, 2);
     assert_int_equal(p.f.queue->stats.expired, 60);
-    page_out(&p);
-    shard_advance(p.f.shard, now + 3000);
+    shard_advance(p.f.shard, now + 2000 + EXPIRY_STEP_MS);
+    assert_counts(&p, 138, 0, 1);
+    shard_advance(p.f.shard, now + 2999);
+    assert_counts(&p, 138, 0, 1);
+    shard_advance(p.f.shard, now + 3000 + EXPIRY_STEP_MS);
+    assert_int_equal(p.f.host.loads, 0);
     turns(&p);
     assert_counts(&p, 10, 0, 0);
     fake_consume(&p.f, &fake, (struct consumer_settings){.no_ack = true});

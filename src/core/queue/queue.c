@@ -5,19 +5,13 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "core/queue/consumer.h"
+#include "core/queue/expiry.h"
 
 static void on_idle(struct timer *timer)
 {
     struct queue *queue = CONTAINER_OF(timer, struct queue, idle_timer);
     if (queue->state == QUEUE_LIVE && queue->consumer_count == 0)
         queue->host->events->idle(queue);
-}
-
-/* The head's time has come: dispatch drops what is due. */
-static void on_expiry(struct timer *timer)
-{
-    struct queue *queue = CONTAINER_OF(timer, struct queue, expiry);
-    queue_mark_dirty(queue);
 }
 
 struct queue *queue_new(struct queue_host *host, struct queue_ref ref, struct str vhost,
@@ -36,7 +30,6 @@ struct queue *queue_new(struct queue_host *host, struct queue_ref ref, struct st
     list_init(&queue->dirty);
     list_init(&queue->unmoved);
     list_init(&queue->exclusive);
-    timer_init(&queue->expiry, on_expiry);
     timer_init(&queue->idle_timer, on_idle);
     return queue;
 }
@@ -72,7 +65,6 @@ void queue_free(struct queue *queue)
     BUG_ON(queue->consumer_count > 0 || queue->waiters || queue->getters, "queue %.*s freed in use",
            STR_ARG(queue->name));
     queue->ops->clear(queue);
-    timer_stop(timers, &queue->expiry);
     timer_stop(timers, &queue->idle_timer);
     list_remove(&queue->dirty);
     list_remove(&queue->unmoved);
@@ -83,13 +75,19 @@ void queue_free(struct queue *queue)
 
 void queue_restore_page(struct queue *queue, uint64_t first, const struct entry_page *page)
 {
+    struct entry_store *store = &queue->host->store;
     uint32_t live = bits_count(&page->live);
+    struct entry_page copy = *page;
 
-    entries_push_page(&queue->entries, &queue->host->store, first, page);
+    if (page->expires_ms != 0) {
+        copy.expiry =
+            page_expiry_unread(store, &queue->entries, first / ENTRIES_PER_CHUNK, page->expires_ms);
+        expiry_wake(store, &copy.expiry->timer, page->expires_ms);
+    }
+    entries_push_page(&queue->entries, store, first, &copy);
     queue->ready += live;
     queue->ready_bytes += page_ready_bytes(page);
     queue->host->messages += live;
-    queue->has_expiring |= page->expires_ms != 0;
 }
 
 /* All of it is ready, whoever had it; between its positions there may be gaps. */
@@ -102,8 +100,6 @@ void queue_restore_end(struct queue *queue, uint64_t tail, uint64_t sequence)
         entries_skip_to(entries, tail);
     queue->next = entries_next_live(entries, 0);
     queue->has_gaps = queue->next < entries->tail;
-    if (queue->has_expiring)
-        queue_mark_dirty(queue);
 }
 
 lsn_t queue_settle(struct queue *queue, uint64_t first, uint64_t count, enum queue_settle_how how,

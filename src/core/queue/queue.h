@@ -77,17 +77,15 @@ struct queue {
     bool has_gaps;             /* some position behind `next` may be gone */
     uint64_t ahead_from;       /* chunks from here ... */
     uint64_t ahead_to;         /* ... to below this were asked for (loader.h); 0: none */
-    bool has_expiring;         /* some entry may carry an expiry */
     uint64_t epoch;            /* of a replicated queue; 0 */
     uint64_t sequence;         /* of its last command in the log */
     uint64_t marked;           /* the log knows that positions below may have been delivered */
     uint64_t to_mark;          /* kept positions below have been delivered */
     uint64_t delivered_before; /* stats.delivered_ack at the last mark */
     struct consumer *exclusive_consumer;
-    struct list dirty;     /* on host->dirty */
-    struct list unmoved;   /* on host->unmoved */
-    struct list exclusive; /* among the exclusive queues of its connection */
-    struct timer expiry;
+    struct list dirty;       /* on host->dirty */
+    struct list unmoved;     /* on host->unmoved */
+    struct list exclusive;   /* among the exclusive queues of its connection */
     struct timer idle_timer; /* x-expires */
     struct queue_stats stats;
     void *getters; /* the broker's: operations that got QUEUE_GOT_LATER */
@@ -116,6 +114,16 @@ struct queue_ops {
 };
 
 extern const struct queue_ops classic_queue_ops;
+
+/* Whose entries these are. */
+static inline struct queue *queue_of(struct entries *entries)
+{
+    return CONTAINER_OF(entries, struct queue, entries);
+}
+
+/* The timers of chunks and pages (expiry.h) fire. */
+void queue_chunk_due(struct timer *timer);
+void queue_page_due(struct timer *timer);
 
 /* A live queue for `host`'s shard. Strings and settings are copied. Thread: the catalog's writer. */
 MUST_CHECK struct queue *queue_new(struct queue_host *host, struct queue_ref ref, struct str vhost,

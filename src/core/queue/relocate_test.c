@@ -163,7 +163,6 @@ static void foreign_blocks_are_left_in_time(void **state)
     }
     assert_int_equal(queue_purge(f.queue, &(lsn_t){0}), 5);
     timer_stop(&set->shards[0]->timers, &f.host.relocate_timer);
-    timer_stop(&set->shards[0]->timers, &f.queue->expiry);
     assert_int_equal(shards_settle(set), 0);
     f.host.shard = f.shard;
     shards_close(set);
