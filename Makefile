@@ -54,7 +54,7 @@ bench-kill: build ## kill -9 under load, 50 rounds, every confirmed message acco
 	@tools/install-deps bench
 	bench/kill $(ARGS)
 
-bench-backlog: build ## 20 million waiting messages: memory, start, drain; next to RabbitMQ with a twentieth
+bench-backlog: build ## long queues: memory, start, rates, reads, latency beside them, expiry; ARGS='--list'
 	@tools/install-deps bench
 	bench/backlog $(ARGS)
 

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of bench/backlog about long queues: what they take, how fast they come and go, and what one of many reads."""
-import os
-
-from disk import CHUNK, Disk
 from filled import Load, Node, Perf
+from limits import disk_limits
 from rendered import Rendered
 
 PERSISTENT, WINDOW, ACKS = ["-f", "persistent"], ["-c", "4096"], ["-q", "1000", "-A", "100"]
@@ -21,6 +19,8 @@ RATES = [
     Load("rate-persistent-100b", "100 B persistent", 10 * M, 100, 1, PERSISTENT + WINDOW, ["-a"]),
     Load("rate-transient-100b", "100 B transient", 10 * M, 100, 1, WINDOW, ["-a"]),
     Load("rate-transient-16b", "16 B transient", 10 * M, 16, 1, WINDOW, ["-a"]),
+    Load("rate-acks-1k", "1 KiB persistent, drained with acks", 4 * M, 1024, 1, PERSISTENT + WINDOW, ACKS),
+    Load("rate-acks-100b", "100 B persistent, drained with acks", 10 * M, 100, 1, PERSISTENT + WINDOW, ACKS),
 ]
 
 
@@ -49,17 +49,6 @@ def rabbitmq(load, bench):
 
 
 # ---- rates ----
-
-
-def disk_limits(data):
-    """Octets per second of 1 MiB writes: one sync at the end, and one after each."""
-    os.makedirs(data, exist_ok=True)
-    disk = Disk(data)
-    try:
-        os.sync()
-        return {"sequential": disk.sequential(), "synced": disk.synced(CHUNK)[0] * CHUNK}
-    finally:
-        disk.close()
 
 
 def goal_in(load, limits):

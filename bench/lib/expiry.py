@@ -39,8 +39,9 @@ class Clock:
         """The greatest lag in s: at each look, how long ago the first message was due that is still there."""
         due, worst = self.due(), 0.0
         for at, gone in looks:
-            first_left = self.begins[0] + bisect.bisect_right(due, gone) / 1000
-            worst = max(worst, at - first_left)
+            if gone < due[-1]:
+                first_left = self.begins[0] + bisect.bisect_right(due, gone) / 1000
+                worst = max(worst, at - first_left)
         return worst
 
 
@@ -53,8 +54,7 @@ def fill(publisher, clock, batches):
         if time.monotonic() >= next_look:
             looks.append(look(publisher))
             next_look = time.monotonic() + LOOK_S
-    publisher.settle()
-    return looks
+    return [*looks, look(publisher)]
 
 
 def look(publisher):
@@ -82,7 +82,7 @@ def mixed_ttls(_, bench):
         clock, began = Clock(expirations), time.monotonic()
         looks = fill(publisher, clock, batches)
         seconds = time.monotonic() - began
-        waiting = publisher.sent - looks[-1][1] if looks else publisher.sent
+        waiting = publisher.sent - looks[-1][1]
         left = watch(publisher, clock.last(), looks)
         result = {"messages": publisher.sent, "longest": longest / 1000, "in": publisher.sent / seconds, "waiting": waiting,
                   "memory": node.peak(), "left": left, "empty": looks[-1][0] - clock.last(), "late": clock.latest(looks)}

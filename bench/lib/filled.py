@@ -5,10 +5,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field, replace
 
 from broker import TokkiMQ
+
+
+PATIENCE_S = 900  # for one call of tokki-perf
 
 
 @dataclass
@@ -39,7 +43,7 @@ class Perf:
         return [self.path, "-h", f"amqp://guest:guest@127.0.0.1:{self.port}", "--json", "--quiet", "-ad", "false", *map(str, arguments)]
 
     def run(self, *arguments):
-        return json.loads(subprocess.run(self.command(*arguments), stdout=subprocess.PIPE, check=True).stdout)
+        return json.loads(subprocess.run(self.command(*arguments), stdout=subprocess.PIPE, check=True, timeout=PATIENCE_S).stdout)
 
     def names(self, load):
         return ["-u", "backlog-1"] if load.queues == 1 else ["-qp", "backlog-%d", "-qpt", load.queues]
@@ -84,6 +88,8 @@ class Node(TokkiMQ):
         self.idle = memory(self.pid)["VmRSS"]
 
     def __exit__(self, kind, *_):
+        if kind:
+            sys.stderr.write(self.log()[-2000:].decode(errors="replace"))
         self.remove()
 
     def remove(self):
