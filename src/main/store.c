@@ -160,6 +160,7 @@ static int open_spill(const struct options *options, uint16_t streams, struct lo
     struct disk *disk = NULL;
     int rc = spill_disk(options, &disk);
 
+    settings.mark = marks_of_spill;
     if (rc == 0)
         rc = log_open(disk, &settings, out, &error);
     if (rc == 0)

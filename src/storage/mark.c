@@ -80,10 +80,10 @@ static uint64_t live_of(const struct log_marker *marker, const struct marked_seg
     double bits = (double)marker->bit_count;
     double live;
 
+    if (segment->is_whole || segment->records >= marker->bit_count)
+        return segment->octets;
     if (segment->records == 0)
         return 0;
-    if (segment->records >= marker->bit_count)
-        return segment->octets;
     live = -bits * log1p(-counted / bits) / counted * (double)segment->found;
     return (uint64_t)MIN(live, (double)segment->octets);
 }
@@ -173,6 +173,18 @@ void log_mark(struct log_marker *marker, uint64_t id, uint32_t octets)
     marker->pending[marker->pending_count++] = (struct mark){id, whole};
     if (marker->pending_count == MARKS_PENDING)
         mark_flush(marker);
+}
+
+void log_mark_parts(struct log_marker *marker, uint64_t first, uint64_t last)
+{
+    struct log *log = marker->log;
+    struct part_place place;
+
+    pthread_mutex_lock(&log->mutex);
+    for (uint64_t part = first; part <= last; part++)
+        if (places_find(&log->places, part, &place) && place.segment < marker->slot_count)
+            marker->segments[place.segment].is_whole = true;
+    pthread_mutex_unlock(&log->mutex);
 }
 
 uint64_t *log_mark_progress(struct log_marker *marker)

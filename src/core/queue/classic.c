@@ -216,6 +216,8 @@ static enum queue_got classic_get(struct queue *queue, bool no_ack, struct messa
     }
     note_gone(queue, &gone, *position, message);
     flush_gone(queue, &gone);
+    if (UNLIKELY(queue->host->spill != NULL))
+        note_spilled_gone(queue, *position);
     entries_drop(&queue->entries, &queue->host->store, *position);
     queue->host->messages--;
     return QUEUE_GOT_MESSAGE;

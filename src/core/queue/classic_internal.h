@@ -47,11 +47,16 @@ void take_from_page(struct queue *queue, struct entry_page *page, uint64_t numbe
 /* An entry whose bytes are out goes. */
 void note_out_gone(struct queue *queue, uint64_t position, const struct message *message);
 
+/* An entry goes while there is a spill, which may have it: its cleaner counts. */
+void note_spilled_gone(struct queue *queue, uint64_t position);
+
 /* Forget an entry and release its bytes. */
 static inline void drop(struct queue *queue, uint64_t position, const struct message *message)
 {
     if (UNLIKELY(message->flags & MESSAGE_OUT))
         note_out_gone(queue, position, message);
+    if (UNLIKELY(queue->host->spill != NULL))
+        note_spilled_gone(queue, position);
     message_unref(queue->host->shard, &queue->host->descriptors, message);
     entries_drop(&queue->entries, &queue->host->store, position);
     queue->host->messages--;

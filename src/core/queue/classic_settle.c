@@ -34,6 +34,12 @@ void note_out_gone(struct queue *queue, uint64_t position, const struct message 
     chunk->out_bytes -= MIN(chunk->out_bytes, queue_out_bytes(message));
 }
 
+void note_spilled_gone(struct queue *queue, uint64_t position)
+{
+    if (entries_body(&queue->entries, position) & SPILLED)
+        log_settled(queue->host->spill->stream, 1);
+}
+
 /* ---- runs of bits ---- */
 
 /* The next run of set bits at or behind *from; false at the end. */
@@ -53,6 +59,8 @@ void take_from_page(struct queue *queue, struct entry_page *page, uint64_t numbe
 
     for (uint32_t i = 0, end; next_run(&kept, &i, &end); i = end)
         note_gone_run(queue, run, number * ENTRIES_PER_CHUNK + i, end - i);
+    if (queue->host->spill)
+        log_settled(queue->host->spill->stream, bits_count(gone) - bits_count(&kept));
     queue->host->messages -= bits_count(gone);
     page_take(page, gone);
     queue->ready_bytes += page_ready_bytes(page) - ready_bytes;

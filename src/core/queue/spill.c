@@ -2,23 +2,130 @@
 /* What of the spill is alive: entries and pages of all queues, walked like for a checkpoint. */
 #include "core/queue/spill.h"
 
-static void gather_id(struct log_gather *gather, uint64_t id, uint32_t span)
+#include "base/bug.h"
+
+/* Of one record. */
+#define ITEMS_MAX 1024U
+
+/* What a body's record has beside its image, about. */
+#define BODY_OVERHEAD 64U
+
+struct spilled_body {
+    uint64_t id;
+    uint32_t image_len;
+    uint32_t span;
+};
+
+/* A SPILL_STATE that is being filled. */
+struct spill_state {
+    struct log_gather *gather;
+    uint64_t incarnation;
+    uint32_t bodies;
+    uint32_t pages;
+    uint32_t ranges;
+    struct spilled_body body[ITEMS_MAX];
+    const struct entry_page *page[ITEMS_MAX];
+    uint64_t first[ITEMS_MAX]; /* of each page */
+    struct part_span range[ITEMS_MAX];
+};
+
+/* ---- writing ---- */
+
+static void write_items(const struct spill_state *state, struct writer *w)
 {
-    uint64_t part = record_id_part(id & ~SPILLED);
-    log_gather_live(gather, record_first_part(id & ~SPILLED, span), part);
+    for (uint32_t i = 0; i < state->bodies; i++) {
+        writer_u64(w, state->body[i].id);
+        writer_u32(w, state->body[i].image_len);
+        writer_u32(w, state->body[i].span);
+    }
+    for (uint32_t i = 0; i < state->pages; i++) {
+        writer_u64(w, state->first[i]);
+        writer_u64(w, state->page[i]->id & ~SPILLED);
+        writer_u64(w, state->page[i]->live.word[0]);
+        writer_u64(w, state->page[i]->live.word[1]);
+    }
+    for (uint32_t i = 0; i < state->ranges; i++) {
+        writer_u64(w, state->range[i].first);
+        writer_u64(w, state->range[i].last);
+    }
 }
 
-static void gather_page(const struct entry_page *page, struct log_gather *gather)
+static void flush(struct spill_state *state)
 {
+    uint32_t octets = RECORD_SPILL_FIXED + state->bodies * RECORD_SPILL_BODY +
+                      state->pages * RECORD_SPILL_PAGE + state->ranges * RECORD_SPILL_RANGE;
+    struct writer w;
+
+    if (state->bodies + state->pages + state->ranges == 0)
+        return;
+    w = writer_of(log_gather_record(state->gather, RECORD_SPILL_STATE, RECORD_VERSION, octets),
+                  octets);
+    writer_u64(&w, state->incarnation);
+    writer_u32(&w, state->bodies);
+    writer_u32(&w, state->pages);
+    writer_u32(&w, state->ranges);
+    writer_u32(&w, 0);
+    write_items(state, &w);
+    BUG_ON(w.failed || w.pos != w.end, "spill state of %zu octets", writer_len(&w));
+    state->bodies = 0;
+    state->pages = 0;
+    state->ranges = 0;
+}
+
+/* ---- collecting ---- */
+
+static void add_body(struct spill_state *state, const struct message *message, uint64_t body)
+{
+    uint64_t id = body & ~SPILLED;
+    uint32_t span = record_span(message, id);
+
+    if (state->bodies == ITEMS_MAX)
+        flush(state);
+    state->body[state->bodies++] = (struct spilled_body){id, message->length, span};
+    log_gather_live(state->gather, record_first_part(id, span), record_id_part(id));
+    log_gather_weight(state->gather, 1, BODY_OVERHEAD + MAX(message->length, message->body_bytes));
+}
+
+static void add_page(struct spill_state *state, const struct entry_page *page, uint64_t first)
+{
+    uint64_t part = record_id_part(page->id & ~SPILLED);
+
+    if (state->pages == ITEMS_MAX)
+        flush(state);
+    state->first[state->pages] = first;
+    state->page[state->pages++] = page;
+    log_gather_live(state->gather, part, part);
+    log_gather_weight(state->gather, 0, record_page_size(ENTRIES_PER_CHUNK));
+}
+
+/* The page is in the log, where the spill's cleaner cannot read it. */
+static void add_range(struct spill_state *state, const struct entry_page *page)
+{
+    if (state->ranges == ITEMS_MAX)
+        flush(state);
+    state->range[state->ranges++] = page->spilled_in;
+}
+
+static void gather_page(struct spill_state *state, const struct entry_page *page, uint64_t first)
+{
+    struct entry_bits spilled = bits_without(&page->live, &page->kept);
+    uint32_t count = bits_count(&spilled);
+
     if (page->id & SPILLED)
-        gather_id(gather, page->id, 0);
-    if (page->spilled_in.first <= page->spilled_in.last)
-        log_gather_live(gather, page->spilled_in.first, page->spilled_in.last);
+        add_page(state, page, first);
+    else if (count > 0)
+        add_range(state, page);
+    if (count == 0)
+        return;
+    log_gather_live(state->gather, page->spilled_in.first, page->spilled_in.last);
+    log_gather_weight(state->gather, count,
+                      (uint64_t)count * BODY_OVERHEAD +
+                          page->body_bytes * count / bits_count(&page->live));
 }
 
 /* A page that it had may be gone when it leaves memory again. */
-static void gather_chunk(const struct entries *entries, struct entry_chunk *chunk,
-                         struct log_gather *gather)
+static void gather_chunk(struct spill_state *state, const struct entries *entries,
+                         struct entry_chunk *chunk)
 {
     uint64_t end = (chunk->number + 1) * ENTRIES_PER_CHUNK;
     uint64_t p = chunk->number * ENTRIES_PER_CHUNK;
@@ -29,30 +136,35 @@ static void gather_chunk(const struct entries *entries, struct entry_chunk *chun
          p = entries_next_live(entries, p + 1)) {
         uint64_t body = entries_body(entries, p);
         if (body & SPILLED)
-            gather_id(gather, body, record_span(entries_at(entries, p), body & ~SPILLED));
+            add_body(state, entries_at(entries, p), body);
     }
 }
 
-static void gather_queue(const struct queue *queue, struct log_gather *gather)
+static void gather_queue(struct spill_state *state, const struct queue *queue)
 {
     const struct entries *entries = &queue->entries;
     uint64_t p = entries_next_live(entries, 0);
 
+    state->incarnation = queue->ref.incarnation;
     while (p < entries->tail) {
+        uint64_t first = p - p % ENTRIES_PER_CHUNK;
         const struct entry_page *page = entries_page(entries, p);
         if (page)
-            gather_page(page, gather);
+            gather_page(state, page, first);
         else
-            gather_chunk(entries, entries_chunk(entries, p), gather);
-        p = entries_next_live(entries, (p / ENTRIES_PER_CHUNK + 1) * ENTRIES_PER_CHUNK);
+            gather_chunk(state, entries, entries_chunk(entries, p));
+        p = entries_next_live(entries, first + ENTRIES_PER_CHUNK);
     }
+    flush(state);
 }
 
 void queue_host_gather_spilled(struct queue_host *host, uint32_t slots, struct log_gather *gather)
 {
+    struct spill_state state = {.gather = gather};
+
     for (uint32_t slot = 0; slot < slots; slot++) {
         struct queue *queue = queue_table_get(host->table, slot);
         if (queue)
-            gather_queue(queue, gather);
+            gather_queue(&state, queue);
     }
 }

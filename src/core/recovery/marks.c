@@ -31,6 +31,7 @@ struct named_page {
 
 static void mark_body(struct marks *marks, uint64_t id, uint32_t image_len, uint32_t span)
 {
+    id &= ~SPILLED;
     log_mark(marks->marker, id, RECORD_COMMAND_BYTES + 16 + RECORD_BODY_FIXED + image_len);
     if (span == 0)
         return;
@@ -160,9 +161,19 @@ static int read_some(struct marks *marks, struct cursor *in, uint32_t entries, u
     if (!is_entry && count > 0)
         rc = read_pages(marks, in, count);
     *done += count;
+    return rc;
+}
+
+static int end_marks(struct marks *marks, const struct cursor *in, int rc, bool has_more)
+{
     if (rc == 0)
         rc = mark_chained(marks);
-    return rc == ERR_AGAIN ? ERR_NOT_FOUND : rc; /* what a state names was written before it */
+    mem_free(marks->chained);
+    if (rc == ERR_AGAIN)
+        return ERR_NOT_FOUND; /* what a state names was written before it */
+    if (rc == 0 && in->failed)
+        return ERR_CORRUPT;
+    return rc == 0 && has_more ? ERR_AGAIN : rc;
 }
 
 int marks_of_record(struct log_marker *marker, const struct record_header *header,
@@ -182,8 +193,74 @@ int marks_of_record(struct log_marker *marker, const struct record_header *heade
     entries = cursor_u32(&in);
     pages = cursor_u32(&in);
     rc = read_some(&marks, &in, entries, pages, done);
-    mem_free(marks.chained);
-    if (rc == 0 && in.failed)
-        return ERR_CORRUPT;
-    return rc == 0 && *done < (uint64_t)entries + pages ? ERR_AGAIN : rc;
+    return end_marks(&marks, &in, rc, *done < (uint64_t)entries + pages);
+}
+
+/* ---- the spill ---- */
+
+static void read_spilled_bodies(struct marks *marks, struct cursor *in, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && !in->failed; i++) {
+        uint64_t id = cursor_u64(in);
+        uint32_t image_len = cursor_u32(in);
+        uint32_t span = cursor_u32(in);
+        if (!in->failed)
+            mark_body(marks, id, image_len, span);
+    }
+}
+
+static int read_spilled_pages(struct marks *marks, struct cursor *in, uint32_t count)
+{
+    struct named_page pages[READ_AT_ONCE];
+
+    for (uint32_t i = 0; i < count; i++) {
+        pages[i].first = cursor_u64(in);
+        pages[i].id = cursor_u64(in);
+        pages[i].live.word[0] = cursor_u64(in);
+        pages[i].live.word[1] = cursor_u64(in);
+    }
+    return in->failed || count == 0 ? 0 : mark_pages(marks, pages, count);
+}
+
+static void read_ranges(const struct marks *marks, struct cursor *in, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && !in->failed; i++) {
+        uint64_t first = cursor_u64(in);
+        uint64_t last = cursor_u64(in);
+        if (!in->failed)
+            log_mark_parts(marks->marker, first, last);
+    }
+}
+
+/* Bodies and ranges at once, then some pages each time. */
+int marks_of_spill(struct log_marker *marker, const struct record_header *header,
+                   const uint8_t *payload)
+{
+    struct marks marks = {.marker = marker};
+    struct cursor in = cursor_of(payload, header->octets);
+    uint64_t *done = log_mark_progress(marker);
+    uint32_t bodies;
+    uint32_t pages;
+    uint32_t ranges;
+    uint32_t count;
+    int rc;
+
+    if (header->kind != RECORD_SPILL_STATE)
+        return 0;
+    marks.incarnation = cursor_u64(&in);
+    bodies = cursor_u32(&in);
+    pages = cursor_u32(&in);
+    ranges = cursor_u32(&in);
+    (void)cursor_u32(&in);
+    if (*done == 0)
+        read_spilled_bodies(&marks, &in, bodies);
+    else
+        (void)cursor_bytes(&in, (uint64_t)bodies * RECORD_SPILL_BODY);
+    (void)cursor_bytes(&in, *done * RECORD_SPILL_PAGE);
+    count = (uint32_t)MIN(pages - *done, (uint64_t)READ_AT_ONCE);
+    rc = read_spilled_pages(&marks, &in, count);
+    *done += count;
+    if (rc == 0 && *done == pages)
+        read_ranges(&marks, &in, ranges);
+    return end_marks(&marks, &in, rc, *done < pages);
 }

@@ -477,6 +477,8 @@ static int apply(struct recovery *recovery, uint64_t id, const struct record_hea
         return undo(recovery, &in);
     case RECORD_CATALOG:
         return catalog_record(recovery, id, str_of(payload, header->octets));
+    case RECORD_SPILL_STATE: /* the spill is not recovered */
+        break;
     case RECORD_QUEUE_STATE:
         return queue_state(recovery, &in);
     case RECORD_CATALOG_STATE:
