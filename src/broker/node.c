@@ -116,17 +116,25 @@ static void send_confirms(struct broker_shard *broker)
     }
 }
 
+/* More leaves than must, this part of the budget: pages then stand side by side in the log, and are read back so,
+ * not with everything that was written between them. */
+#define PAGE_OUT_PART 32U
+
 /* All shards page out when all together hold too much: whose queues the messages are in, and in whose
  * blocks, differs. */
 static void page_out(struct broker_shard *broker)
 {
     uint64_t used = node_queue_bytes(broker->node);
     uint64_t budget = broker->node->settings.queue_memory_bytes;
+    uint64_t more = budget / PAGE_OUT_PART;
 
-    if (LIKELY(used <= budget) || !broker->stage.stream)
+    if (!broker->stage.stream)
+        return;
+    log_expect_reads(broker->stage.stream->log, used > budget - 2 * more);
+    if (LIKELY(used <= budget))
         return;
     spill_begin(broker);
-    queue_host_page_out(&broker->queues, used - budget);
+    queue_host_page_out(&broker->queues, used - budget + more);
 }
 
 static void on_conclude(struct shard *shard)

@@ -69,6 +69,7 @@ static void start(struct node *node)
                                     .checkpoint_due = on_due,
                                     .fetched = on_answer,
                                 });
+    log_expect_reads(node->spill, true);
     rc = log_start(node->spill, &error);
     if (rc == 0)
         atomic_store(&node->has_spill, true);

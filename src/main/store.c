@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "broker/alarm.h"
 #include "core/recovery/marks.h"
 #include "storage/disk_faulty.h"
 #include "storage/disk_lossy.h"
@@ -25,6 +26,8 @@
 #define CHECKPOINT_BYTES (128ULL * 1024 * 1024)
 /* Segments that may hold nothing live. The disk's use: storage/FORMAT.md, section 7. */
 #define SLACK_SEGMENTS 2U
+/* Of all memory: what a backlog may take of the page cache, which gives it up when others need it. */
+#define CACHED_PART 4U
 
 /* Of what need not survive: removed at each start. */
 #define SPILL_DIRECTORY "transient"
@@ -132,6 +135,7 @@ static struct log_settings settings_of(const struct options *options, uint16_t s
         .is_threaded = true,
         .recovers = options->recovers,
         .slack_bytes = SLACK_SEGMENTS * options->segment_bytes,
+        .cached_bytes = memory_total() / CACHED_PART,
     };
 
     BUG_ON(getrandom(&settings.seed, sizeof settings.seed, 0) != sizeof settings.seed, "getrandom");

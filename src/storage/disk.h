@@ -46,6 +46,7 @@ struct disk_ops {
     int (*read)(struct disk_file *file, void *data, size_t n, uint64_t offset, size_t *got);
     int (*write)(struct disk_file *file, const void *data, size_t n, uint64_t offset);
     int (*sync)(struct disk_file *file);
+    void (*start_sync)(struct disk_file *file, size_t n, uint64_t offset); /* NULL: does nothing */
     int (*size)(struct disk_file *file, uint64_t *bytes);
     int (*reserve)(struct disk_file *file, uint64_t bytes);
     int (*truncate)(struct disk_file *file, uint64_t bytes);
@@ -110,6 +111,14 @@ MUST_CHECK static inline int disk_write(struct disk_file *file, const void *data
 MUST_CHECK static inline int disk_sync(struct disk_file *file)
 {
     return file->disk->ops->sync(file);
+}
+
+/* What was written of this extent may go to the disk already; a sync will tell. Worth it for a large write through
+ * the page cache in pieces: copying and the disk go on together. */
+static inline void disk_start_sync(struct disk_file *file, size_t n, uint64_t offset)
+{
+    if (file->disk->ops->start_sync)
+        file->disk->ops->start_sync(file, n, offset);
 }
 
 MUST_CHECK static inline int disk_size(struct disk_file *file, uint64_t *bytes)

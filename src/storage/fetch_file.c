@@ -44,7 +44,7 @@ int fetch_file(struct log *log, struct segment *segment, struct disk_file **out)
         struct disk_file *file;
         int rc;
         segment_name(segment->header.number, name);
-        rc = disk_open(log->disk, name, DISK_DIRECT, &file);
+        rc = disk_open(log->disk, name, segment->is_cached ? 0 : DISK_DIRECT, &file);
         if (rc != 0)
             return rc;
         segment->file = file;

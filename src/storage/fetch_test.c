@@ -240,6 +240,43 @@ static void segments_that_are_read_stay(void **state)
     rig_free(rig);
 }
 
+static uint32_t count_cached(const struct rig *rig)
+{
+    uint32_t count = 0;
+
+    for (const struct segment *segment = rig->log->segments; segment; segment = segment->next)
+        count += segment->is_cached;
+    return count;
+}
+
+/* Segments that are begun while reads are expected go through the page cache, up to a bound. */
+static void what_will_be_read_is_cached(void **state)
+{
+    struct rig *rig = rig_new(LOG_SEGMENT_MIN, 1);
+    (void)state;
+
+    rig->log->settings.cached_bytes = 3ULL * LOG_SEGMENT_MIN;
+    for (int i = 0; i < 3000; i++) {
+        rig_append(rig, 0, 1000);
+        rig_step(rig);
+        log_expect_reads(rig->log, i >= 500);
+        assert_in_range(count_cached(rig), 0, i < 500 ? 0 : 3);
+    }
+    assert_int_equal(count_cached(rig), 3);
+    assert_true(rig_segments(rig) > 10);
+    assert_int_equal(rig_fetch(rig, 0, 3000), 0);
+    rig_checkpoint(rig, 2990, 10);
+    assert_int_equal(count_cached(rig), 0);
+    log_expect_reads(rig->log, false);
+    for (int i = 0; i < 500; i++) {
+        rig_append(rig, 0, 1000);
+        rig_step(rig);
+    }
+    assert_int_equal(count_cached(rig), 0);
+    assert_int_equal(rig_fetch(rig, 3000, 500), 0);
+    rig_free(rig);
+}
+
 /* What the process before wrote: found by the replay or by the list in the checkpoint. */
 static void records_of_an_earlier_life(void **state)
 {
@@ -411,6 +448,7 @@ int main(void)
         cmocka_unit_test(parts_that_are_gone),
         cmocka_unit_test(recycled_segments_are_read_anew),
         cmocka_unit_test(segments_that_are_read_stay),
+        cmocka_unit_test(what_will_be_read_is_cached),
         cmocka_unit_test(records_of_an_earlier_life),
         cmocka_unit_test(damage_is_told),
         cmocka_unit_test(a_file_that_was_cut),

@@ -54,6 +54,7 @@ struct log_settings {
     struct log_events events;
     log_mark_fn mark;     /* NULL: nothing is cleaned */
     uint64_t slack_bytes; /* of segments before the replay that may be dead without being cleaned */
+    uint64_t cached_bytes; /* log_expect_reads: of segments in the page cache */
 };
 
 /* What kept a log from being opened. */
@@ -254,6 +255,10 @@ void log_checkpoint_cancel(struct log_checkpoint *checkpoint);
  * Threaded: returns at once, the helper thread does it. `is_clean`: nothing follows it. Takes the
  * checkpoint. */
 void log_checkpoint_finish(struct log_checkpoint *checkpoint, bool is_clean);
+
+/* What is written from now on will, or will not, be read before long: segments that are begun go through the page
+ * cache, up to settings.cached_bytes of them, or past it. Thread: any. */
+void log_expect_reads(struct log *log, bool expects);
 
 /* ---- cleaning: live records leave segments that hold little else ---- */
 

@@ -37,6 +37,7 @@ struct segment {
     uint32_t slot;          /* log->slots[slot] is this one */
     uint32_t parts;         /* that log->places has in it */
     uint64_t listed_in;     /* number of the newest checkpoint whose PARTS name it */
+    bool is_cached;         /* it was written through the page cache, and is read so */
     bool is_stuck;          /* something in it could not be moved: the cleaner passes it over */
     uint64_t read_in;       /* the newest round of fetches that reads it: not recycled meanwhile */
     struct disk_file *file; /* the reader's; NULL: not open */
@@ -93,6 +94,7 @@ struct log {
     _Atomic bool is_sleeping;             /* the writer */
     _Atomic bool is_idle;                 /* it has nothing under way */
     _Atomic bool is_stopping;
+    _Atomic bool expects_reads;
     _Atomic int failure;
     pthread_mutex_t wake_mutex;
     pthread_cond_t wake;

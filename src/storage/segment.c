@@ -190,15 +190,38 @@ static struct segment_header next_header(struct log *log)
 }
 
 static void become_current(struct log *log, struct disk_file *file,
-                           const struct segment_header *header)
+                           const struct segment_header *header, bool is_cached)
 {
     disk_close(log->file);
     log->file = file;
     pthread_mutex_lock(&log->mutex);
     log->current = segment_add(log, header);
+    log->current->is_cached = is_cached;
     log->position.segment = header->number;
     log->position.offset = SEGMENT_HEADER_BYTES;
     pthread_mutex_unlock(&log->mutex);
+}
+
+void log_expect_reads(struct log *log, bool expects)
+{
+    if (atomic_load_explicit(&log->expects_reads, memory_order_relaxed) != expects)
+        atomic_store_explicit(&log->expects_reads, expects, memory_order_relaxed);
+}
+
+/* A backlog is written faster past the page cache (0.25 us less for 1 KiB), and read four times as fast from it. Where
+ * it outgrows the share of memory, its beginning, which is read first, is what stays cached. One file is written in
+ * one way. */
+static bool shall_be_cached(struct log *log)
+{
+    uint64_t cached = log->settings.segment_bytes;
+
+    if (!atomic_load_explicit(&log->expects_reads, memory_order_relaxed))
+        return false;
+    pthread_mutex_lock(&log->mutex);
+    for (const struct segment *segment = log->segments; segment; segment = segment->next)
+        cached += segment->is_cached ? segment->header.octets : 0;
+    pthread_mutex_unlock(&log->mutex);
+    return cached <= log->settings.cached_bytes;
 }
 
 /* The header is on the disk before the file gets its name, so a segment has one always. */
@@ -206,8 +229,9 @@ static int begin_segment(struct log *log, const char *from)
 {
     struct segment_header header = next_header(log);
     char name[DISK_NAME_MAX];
+    bool is_cached = shall_be_cached(log);
     struct disk_file *file;
-    int rc = disk_open(log->disk, from, DISK_DIRECT, &file);
+    int rc = disk_open(log->disk, from, is_cached ? 0 : DISK_DIRECT, &file);
 
     if (rc != 0)
         return rc;
@@ -223,7 +247,7 @@ static int begin_segment(struct log *log, const char *from)
         disk_close(file);
         return rc;
     }
-    become_current(log, file, &header);
+    become_current(log, file, &header, is_cached);
     log->zeroed_to = log->settings.segment_bytes;
     return 0;
 }

@@ -17,8 +17,15 @@ ROUNDS = 20 if "TOKKI_RSS_SLACK_MIB" in os.environ else 60
 
 
 def spilled(node):
-    folder = os.path.join(node.broker.data, "transient")
-    return sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
+    with os.scandir(os.path.join(node.broker.data, "transient")) as files:
+        return sum(map(size_of, files))
+
+
+def size_of(file):
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # it went meanwhile
+        return 0
 
 
 def bounded(node, live, what):
