@@ -133,7 +133,7 @@ static bool may_be_late(const struct queue *queue, const struct live_message *li
     if (page && page->expiry->kind == PAGE_EXPIRES_UNREAD)
         return page->is_loading || timer_is_running(timer);
     /* There is more than a turn can do. */
-    return queue->host->expiry_looks > 32 && timer_is_running(timer);
+    return queue->host->expiry_work >= 4096 && timer_is_running(timer);
 }
 
 void queue_look_at_times(const struct sim *sim, const struct sim_queue *at)

@@ -4,9 +4,10 @@
 #include "core/queue/expiry.h"
 #include "core/queue/loader.h"
 
-/* Chunks that are looked at in one turn: a million messages that expire together hold nobody up for longer than
- * some hundred microseconds at a time. */
-#define LOOKS_PER_TURN 32U
+/* Messages that expire in one turn, and what a look at a chunk is worth of them: a million that expire together hold
+ * nobody up for longer than some hundred microseconds at a time. */
+#define WORK_PER_TURN 4096U
+#define LOOK_WORK 8U
 /* Pages that are read for their times at once, after a start. */
 #define READS_AT_ONCE 64U
 #define READ_AGAIN_MS 5U
@@ -58,6 +59,7 @@ static void note_expired(struct queue *queue, uint64_t from, uint64_t end, uint6
 {
     queue->ready -= count;
     queue->stats.expired += count;
+    queue->host->expiry_work += (uint32_t)count;
     if (queue->next == from && count == end - from)
         queue->next = end;
     else if (end > queue->next)
@@ -76,11 +78,12 @@ static bool has_turn(struct queue *queue, struct timer *timer)
         return false;
     if (host->expiry_turn != shard->turns) {
         host->expiry_turn = shard->turns;
-        host->expiry_looks = 0;
+        host->expiry_work = 0;
     }
-    if (host->expiry_looks++ < LOOKS_PER_TURN)
+    host->expiry_work += LOOK_WORK;
+    if (host->expiry_work < WORK_PER_TURN)
         return true;
-    timer_start(&shard->timers, timer, shard->now_ms + host->expiry_looks / LOOKS_PER_TURN);
+    timer_start(&shard->timers, timer, shard->now_ms + host->expiry_work / WORK_PER_TURN);
     return false;
 }
 

@@ -55,11 +55,11 @@ struct queue_host {
     struct list dirty;      /* queues that may have something to dispatch */
     struct list unmoved;    /* queues with entries in receive blocks, longest waiting first */
     struct timer relocate_timer;
-    uint64_t expiry_turn;  /* in which chunks were last looked at for what has expired ... */
-    uint32_t expiry_looks; /* ... and how many wanted to be */
-    uint64_t messages;     /* entries held by all queues here */
-    uint32_t loads;        /* requests to the log under way */
-    uint32_t page_pause; /* turns without a look for what may leave memory: the last was in vain */
+    uint64_t expiry_turn; /* in which chunks were last looked at for what has expired ... */
+    uint32_t expiry_work; /* ... and what that took */
+    uint64_t messages;    /* entries held by all queues here */
+    uint32_t loads;       /* requests to the log under way */
+    uint32_t page_pause;  /* turns without a look for what may leave memory: the last was in vain */
     /* The last turn in which messages waited for consumers that had used up their prefetch, and the
      * image length of one of them: publishers are read in smaller parts then. */
     uint64_t behind_turn;
