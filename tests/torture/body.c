@@ -4,6 +4,7 @@
 
 #include "base/cursor.h"
 #include "base/mem.h"
+#include "core/record.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #define FRAME_AT (NAMES_LEN + MESSAGE_NAMES_TAIL + HEADER_LEN)
 #define CHUNKS_MAX 4U
 #define CHUNK_MAX 30000U
+#define MIDDLE_MAX 2000U
 
 static uint32_t mix(uint32_t number, uint32_t i)
 {
@@ -25,6 +27,8 @@ static uint32_t inline_bytes(uint32_t number)
 {
     if (number & NUMBER_SMALL)
         return mix(number, 2) % 40;
+    if (number & NUMBER_MIDDLE)
+        return mix(number, 2) % MIDDLE_MAX;
     switch (mix(number, 1) % 8) {
     case 0:
         return mix(number, 2) % 12000;
@@ -37,8 +41,8 @@ static uint32_t inline_bytes(uint32_t number)
 
 static uint32_t chunk_count(uint32_t number)
 {
-    return !(number & NUMBER_SMALL) && mix(number, 3) % 24 == 0 ? 1 + mix(number, 4) % CHUNKS_MAX
-                                                                : 0;
+    return !(number & NUMBER_BITS) && mix(number, 3) % 24 == 0 ? 1 + mix(number, 4) % CHUNKS_MAX
+                                                               : 0;
 }
 
 static uint32_t chunk_bytes(uint32_t number, uint32_t i)
@@ -57,6 +61,26 @@ static uint64_t chain_bytes(uint32_t number)
 uint32_t body_bytes(uint32_t number)
 {
     return chunk_count(number) > 0 ? (uint32_t)chain_bytes(number) : inline_bytes(number);
+}
+
+uint64_t body_log_bytes(uint32_t number)
+{
+    uint32_t chunks = chunk_count(number);
+    uint32_t image =
+        FRAME_AT + (chunks > 0 ? 0 : MESSAGE_FRAME_OVERHEAD + inline_bytes(number));
+    uint32_t record = RECORD_HEADER_BYTES + RECORD_COMMAND_BYTES + 16 + RECORD_BODY_FIXED + image;
+
+    return format_round_up(record, RECORD_ALIGN) + chain_bytes(number) +
+           (uint64_t)chunks * (8 + RECORD_HEADER_BYTES + RECORD_CHUNK_FIXED);
+}
+
+uint64_t body_large_bytes(uint32_t number, uint64_t record)
+{
+    uint64_t sum = chunk_count(number) == 0 && inline_bytes(number) >= record ? inline_bytes(number) : 0;
+
+    for (uint32_t i = 0; i < chunk_count(number); i++)
+        sum += chunk_bytes(number, i) >= record ? chunk_bytes(number, i) : 0;
+    return sum;
 }
 
 static uint8_t octet(uint32_t number, uint64_t i)

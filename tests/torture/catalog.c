@@ -38,13 +38,13 @@ void add_vhost(struct sim *sim)
 
 static void declare_queue(struct sim *sim, uint8_t name, struct str text)
 {
-    static const struct queue_settings settings = {
-        .durable = true, .ttl_ms = QUEUE_NO_TTL, .expires_ms = QUEUE_NO_TTL};
+    struct queue_settings settings = {
+        .durable = !hits(sim, 1, 10), .ttl_ms = QUEUE_NO_TTL, .expires_ms = QUEUE_NO_TTL};
     uint16_t shard = (uint16_t)roll(sim, sim->shard_count);
     struct event event = {.kind = EVENT_QUEUE, .name = name};
     struct catalog_command command = {
         .kind = CATALOG_QUEUE_DECLARE,
-        .queue_declare = {.name = text, .durable = true, .shard = shard},
+        .queue_declare = {.name = text, .durable = settings.durable, .shard = shard},
     };
     struct catalog_result result;
     struct sim_shard *at = &sim->shards[shard];
@@ -60,8 +60,8 @@ static void declare_queue(struct sim *sim, uint8_t name, struct str text)
     queue_table_set(at->host.table, queue->ref.slot, queue);
     queue_attach(queue);
     queue_begin(sim, name, queue);
-    say(sim, "queue %u is declared on shard %u: incarnation %llu", name, shard,
-        (unsigned long long)queue->ref.incarnation);
+    say(sim, "queue %u is declared on shard %u: incarnation %llu%s", name, shard,
+        (unsigned long long)queue->ref.incarnation, settings.durable ? "" : ", not durable");
 }
 
 static void delete_queue(struct sim *sim, uint8_t name, struct str text)
@@ -134,7 +134,7 @@ void catalog_random(struct sim *sim)
     snprintf(names.key, sizeof names.key, "k%u", event.key);
     if (!sim->queues[event.name].queue && hits(sim, 3, 4))
         declare_queue(sim, event.name, str_from_c(names.queue));
-    else if (sim->queues[event.name].queue && hits(sim, 1, 8))
+    else if (sim->queues[event.name].queue && !is_left_alone(sim, event.name) && hits(sim, 1, 8))
         delete_queue(sim, event.name, str_from_c(names.queue));
     else if (hits(sim, 1, 4))
         change_exchange(sim, event.exchange, str_from_c(names.exchange));

@@ -4,7 +4,7 @@
 
 #include "core/recovery/state.h"
 
-static void begin(struct sim *sim)
+void checkpoint_begin(struct sim *sim)
 {
     struct sim_checkpoint *run = &sim->checkpoint;
 
@@ -73,7 +73,7 @@ void checkpoint_go_on(struct sim *sim)
     switch (run->step) {
     case CHECKPOINT_NONE:
         if (sim->wants_checkpoint || hits(sim, 1, 20))
-            begin(sim);
+            checkpoint_begin(sim);
         break;
     case CHECKPOINT_BARRIER:
         if (mail_is_delivered(sim, run->last_mail))

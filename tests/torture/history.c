@@ -106,7 +106,8 @@ static void end_disk(struct sim *sim)
 static void end_life(struct sim *sim)
 {
     bool is_over = disk_memory_is_cut(sim->disk) || sim->span.is_over;
-    bool stops = log_failure(sim->log) == 0 && !is_over && !sim->is_unreadable && hits(sim, 1, 4);
+    bool may_stop = log_failure(sim->log) == 0 && !is_over && !sim->is_unreadable;
+    bool stops = may_stop && (sim->spill.has_failed || hits(sim, 1, 4));
 
     torture_counts.failures += log_failure(sim->log) != 0 && !is_over;
     if (stops) {
@@ -121,10 +122,32 @@ static void end_life(struct sim *sim)
 
 bool write_some(struct sim *sim)
 {
+    uint64_t cleaned = log_clean_counts(sim->log).segments;
+
     if (log_step(sim->log) != 0 || disk_memory_is_cut(sim->disk) || sim->span.is_over)
         return false;
     checkpoint_written(sim);
-    return !sim->is_unreadable;
+    torture_counts.rounds += log_clean_counts(sim->log).segments > cleaned;
+    return spill_write_some(sim) && !sim->is_unreadable;
+}
+
+static bool live_on(struct sim *sim, uint64_t writes_of_8)
+{
+    bool is_bulk = sim->style != STYLE_MIXED && hits(sim, 1, 5);
+
+    if (is_bulk)
+        bulk_random(sim);
+    else
+        operation_random(sim);
+    checkpoint_go_on(sim);
+    spill_go_on(sim);
+    if (hits(sim, writes_of_8, 8) && !write_some(sim))
+        return false;
+    if (hits(sim, 3, 4))
+        fetched(sim);
+    if (hits(sim, 1, is_bulk ? 12 : 400) && !bound_look(sim))
+        return false;
+    return !sim->is_unreadable && !sim->spill.has_failed;
 }
 
 static void live(struct sim *sim)
@@ -133,15 +156,10 @@ static void live(struct sim *sim)
     uint64_t writes_of_8 = 1 + roll(sim, 8);
     bool goes_on = true;
 
-    for (uint64_t i = 0; i < steps && goes_on; i++) {
-        operation_random(sim);
-        checkpoint_go_on(sim);
-        if (hits(sim, writes_of_8, 8))
-            goes_on = write_some(sim);
-        if (goes_on && hits(sim, 3, 4))
-            fetched(sim);
-        goes_on &= !sim->is_unreadable;
-    }
+    for (uint64_t i = 0; i < steps && goes_on; i++)
+        goes_on = live_on(sim, writes_of_8);
+    if (goes_on && sim->style != STYLE_MIXED && hits(sim, 1, 2))
+        (void)bound_look(sim);
 }
 
 static void choose_settings(struct sim *sim)
@@ -180,9 +198,12 @@ void history_run(uint64_t seed, bool is_verbose)
     uint64_t lives = 2 + roll(&sim, 5);
 
     sim.messages_max = hits(&sim, 1, 3) ? 640 : 200;
+    if (hits(&sim, 1, 10))
+        sim.style = (enum sim_style)roll(&sim, STYLES);
     sim.disk = disk_memory_new();
     for (uint64_t i = 0; i <= lives; i++) {
         choose_settings(&sim);
+        sim.now_ms += hits(&sim, 1, 2) ? roll(&sim, 1500) : 0;
         say(&sim, "-- start with %u shards", sim.shard_count);
         if (!begin(&sim, i == lives)) {
             if (sim.log)
@@ -196,5 +217,6 @@ void history_run(uint64_t seed, bool is_verbose)
     }
     torture_counts.lives += sim.lives;
     disk_free(sim.disk);
+    spill_fini(&sim);
     model_fini(&sim.model);
 }

@@ -89,7 +89,7 @@ static int open_log(struct sim *sim, struct log_error *error)
         .seed = chance_next(&sim->chance),
         .events = {.context = sim, .checkpoint_due = on_checkpoint_due},
         .mark = marks_of_record,
-        .slack_bytes = sim->lives % 2 * 2 * sim->segment_bytes,
+        .slack_bytes = (1 + sim->lives % 2) * sim->segment_bytes,
     };
 
     return log_open(disk_lend(sim->disk, &sim->span), &settings, &sim->log, error);
@@ -165,6 +165,7 @@ bool life_begin(struct sim *sim)
         life_end(sim);
         return false;
     }
+    spill_open(sim);
     catalog_set_journal(sim->catalog, journal, sim);
     if (!sim->vhost)
         add_vhost(sim);
@@ -173,6 +174,22 @@ bool life_begin(struct sim *sim)
 
 /* ---- ends ---- */
 
+static void count_cleaning(const struct sim *sim)
+{
+    struct log_clean_counts counts = log_clean_counts(sim->log);
+
+    torture_counts.cleaned += counts.segments;
+    torture_counts.moved += counts.moved;
+    for (int i = 0; i < SIM_QUEUES; i++) {
+        const struct sim_queue *queue = &sim->queues[i];
+        for (size_t k = 0; k < queue->count; k++)
+            torture_counts.transient_lost += !queue->messages[k].is_kept &&
+                                             (entries_page(&queue->queue->entries,
+                                                           queue->messages[k].position) ||
+                                              spill_has(queue->queue, queue->messages[k].position));
+    }
+}
+
 void life_end(struct sim *sim)
 {
     /* What was durable is applied: no recovery may end before it. */
@@ -180,13 +197,17 @@ void life_end(struct sim *sim)
 
     while (sim->model.applied < durable)
         model_step(&sim->model);
-    if (sim->is_alive)
+    spill_stop(sim);
+    if (sim->is_alive) {
+        count_cleaning(sim);
         log_stop(sim->log);
+    }
     if (sim->set) {
         checkpoint_forget(sim);
         mail_drop_all(sim);
         close_shards(sim);
     }
+    spill_close(sim);
     memset(sim->transactions, 0, sizeof sim->transactions);
     log_free(sim->log);
     sim->log = NULL;
@@ -226,6 +247,7 @@ bool life_stop(struct sim *sim)
     checkpoint_forget(sim);
     for (uint16_t i = 0; i < sim->shard_count; i++)
         shard_hand_over(sim, i, true);
+    spill_stop(sim);
     transactions_end(sim);
     log_submit_all(sim->log);
     for (uint16_t i = 0; i < sim->shard_count; i++)

@@ -23,6 +23,7 @@ struct options {
 static void usage(void)
 {
     fprintf(stderr, "usage: torture [--seed N] [--histories N] [--seconds N] [--verbose] [--all]\n"
+                    "One history, or as many as the seconds allow.\n"
                     "--all goes on after a failure and counts; each history is a process then.\n"
                     "Without --seed the first seed is taken from the clock and printed.\n");
     exit(2);
@@ -40,7 +41,7 @@ static uint64_t number(const char *text)
 
 static struct options parse(int count, char **words)
 {
-    struct options options = {.histories = 1};
+    struct options options = {0};
 
     options.first = clock_read_ns(CLOCK_REALTIME) / 1000000U * 1000000U;
     for (int i = 1; i < count; i++) {
@@ -57,26 +58,57 @@ static struct options parse(int count, char **words)
         else
             usage();
     }
+    if (options.histories == 0)
+        options.histories = options.seconds > 0 ? UINT64_MAX : 1;
     return options;
+}
+
+#define U(counter) ((unsigned long long)(counter))
+
+static void tell_of_lives(const struct torture_counts *counts)
+{
+    printf("%llu lives: %llu power cuts, %llu of them while recovering, %llu kills, %llu clean "
+           "stops, %llu failed logs, %llu failed spills\n",
+           U(counts->lives), U(counts->cuts), U(counts->second_cuts), U(counts->kills),
+           U(counts->stops), U(counts->failures), U(counts->spill_failures));
+    printf("%llu effects logged, %llu of them unsure at a cut; %llu transactions, %llu "
+           "checkpoints, %llu messages recovered\n",
+           U(counts->events), U(counts->unsure), U(counts->transactions), U(counts->checkpoints),
+           U(counts->messages));
+}
+
+static void tell_of_pages(const struct torture_counts *counts)
+{
+    printf("%llu pages left memory, %llu came back, %llu were there at a start; %llu gets waited, "
+           "%llu queues were read to the end\n",
+           U(counts->pages), U(counts->loaded), U(counts->restored_pages), U(counts->later),
+           U(counts->drained));
+    printf("%llu messages expired, %llu of them in pages, %llu after a delivery; %llu pages of a "
+           "start had times\n",
+           U(counts->expired), U(counts->expired_paged), U(counts->expired_returned),
+           U(counts->unread_times));
+    printf("spill: %llu pages, %llu of them with messages of the log; %llu messages were delivered "
+           "from it, %llu ended with it; %llu sweeps, which let go of %llu KiB, %llu stalls, not "
+           "begun %llu times\n",
+           U(counts->spilled_pages), U(counts->mixed_pages), U(counts->spilled_given),
+           U(counts->transient_lost), U(counts->sweeps), U(counts->swept >> 10), U(counts->stalls),
+           U(counts->spill_refusals));
+}
+
+static void tell_of_disk(const struct torture_counts *counts)
+{
+    printf("cleaner: %llu segments emptied in %llu rounds, %llu KiB moved; the disk's use was "
+           "looked at %llu times, at most %llu %% of the bound, %llu looks above half of it; "
+           "%llu bounds would have been broken without the cleaner\n",
+           U(counts->cleaned), U(counts->rounds), U(counts->moved >> 10), U(counts->bounds),
+           U(counts->bound_most), U(counts->bounds_near), U(counts->bounds_held));
 }
 
 static void tell(const struct torture_counts *counts)
 {
-    printf("%llu lives: %llu power cuts, %llu of them while recovering, %llu kills, %llu clean "
-           "stops, %llu failed logs\n",
-           (unsigned long long)counts->lives, (unsigned long long)counts->cuts,
-           (unsigned long long)counts->second_cuts, (unsigned long long)counts->kills,
-           (unsigned long long)counts->stops, (unsigned long long)counts->failures);
-    printf("%llu effects logged, %llu of them unsure at a cut; %llu transactions, %llu "
-           "checkpoints, %llu messages recovered\n"
-           "%llu pages left memory, %llu came back, %llu were there at a start; %llu gets waited, "
-           "%llu "
-           "queues were read to the end\n",
-           (unsigned long long)counts->events, (unsigned long long)counts->unsure,
-           (unsigned long long)counts->transactions, (unsigned long long)counts->checkpoints,
-           (unsigned long long)counts->messages, (unsigned long long)counts->pages,
-           (unsigned long long)counts->loaded, (unsigned long long)counts->restored_pages,
-           (unsigned long long)counts->later, (unsigned long long)counts->drained);
+    tell_of_lives(counts);
+    tell_of_pages(counts);
+    tell_of_disk(counts);
 }
 
 static bool run_apart(uint64_t seed, bool is_verbose)
@@ -97,26 +129,45 @@ static bool run_apart(uint64_t seed, bool is_verbose)
     return status == 0;
 }
 
+#define PROGRESS_MS 30000U
+
+static void run(const struct options *options, uint64_t *done, uint64_t *failed)
+{
+    uint64_t began = clock_mono_ms();
+    uint64_t now = began;
+    uint64_t next = began + PROGRESS_MS;
+
+    for (; *done < options->histories &&
+           (options->seconds == 0 || now < began + options->seconds * 1000U);
+         ++*done, now = clock_mono_ms()) {
+        if (now >= next) {
+            printf("%llu s: %llu histories, %llu failed\n", U((now - began) / 1000U), U(*done),
+                   U(*failed));
+            next = now + PROGRESS_MS;
+        }
+        fflush(stdout);
+        if (options->goes_on)
+            *failed += !run_apart(options->first + *done, options->is_verbose);
+        else
+            history_run(options->first + *done, options->is_verbose);
+    }
+}
+
 int main(int count, char **words)
 {
     struct options options = parse(count, words);
-    uint64_t until = clock_mono_ms() + options.seconds * 1000U;
     uint64_t done = 0;
     uint64_t failed = 0;
 
-    if (!options.is_verbose)
-        log_set_level((enum log_level)(LOG_ERROR + 1)); /* it is told of every planned failure */
-    printf("first seed: %llu\n", (unsigned long long)options.first);
-    for (; done < options.histories && (options.seconds == 0 || clock_mono_ms() < until); done++) {
-        fflush(stdout);
-        if (options.goes_on)
-            failed += !run_apart(options.first + done, options.is_verbose);
-        else
-            history_run(options.first + done, options.is_verbose);
-    }
+    /* It is told of every planned failure. */
+    log_set_level(options.is_verbose ? LOG_DEBUG : (enum log_level)(LOG_ERROR + 1));
+    if (options.is_verbose)
+        (void)setvbuf(stdout, NULL, _IOLBF, 0); /* beside the node's own lines */
+    printf("first seed: %llu\n", U(options.first));
+    run(&options, &done, &failed);
     if (!options.goes_on)
         tell(&torture_counts);
-    printf("%llu histories, %llu failed\n", (unsigned long long)done, (unsigned long long)failed);
+    printf("%llu histories, %llu failed\n", U(done), U(failed));
     printf("%d passed, %d failed, 0 skipped\n", failed == 0, failed != 0);
     return failed != 0;
 }

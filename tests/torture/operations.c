@@ -27,7 +27,8 @@ void enqueue_here(struct sim *sim, struct sim_queue *queue, struct message *mess
         .number = number,
         .name = queue->name,
     };
-    bool is_kept = (message->flags & MESSAGE_PERSISTENT) && !has_expired(at, message);
+    bool is_kept = (message->flags & MESSAGE_PERSISTENT) && queue->queue->settings.durable &&
+                   !has_expired(at, message);
 
     shard_current = at->shard;
     shard_make_room(sim, queue->queue->ref.shard);
@@ -82,13 +83,16 @@ void publish_to(struct sim *sim, uint16_t shard, struct sim_queue **to, uint32_t
                 struct message message, uint32_t number, uint64_t transaction)
 {
     struct sim_shard *at = &sim->shards[shard];
+    uint32_t durable = 0;
 
+    for (uint32_t i = 0; i < count; i++)
+        durable += to[i]->queue->settings.durable;
     say(sim, "message %u from shard %u to %u queues, first %u%s, transaction %llu", number, shard,
         count, to[0]->name, message.flags & MESSAGE_PERSISTENT ? "" : ", transient",
         (unsigned long long)transaction);
     if (count > 1) {
         message_share(&message, &at->host.descriptors);
-        if (message.flags & MESSAGE_PERSISTENT)
+        if ((message.flags & MESSAGE_PERSISTENT) && durable > 1)
             stage_body(&at->stage, &message);
         message_ref(&message, count - 1);
     }
@@ -108,7 +112,8 @@ void publish_random(struct sim *sim, uint16_t shard, uint64_t transaction)
     struct sim_queue *to[SIM_QUEUES];
     uint64_t wanted = hits(sim, 1, 6) ? 1 + roll(sim, SIM_QUEUES) : 1;
     uint64_t from = roll(sim, SIM_QUEUES);
-    uint32_t number = ++sim->next_number;
+    bool is_any = sim->style == STYLE_MIXED || hits(sim, 1, 12);
+    uint32_t number = ++sim->next_number | (is_any ? 0 : NUMBER_MIDDLE);
     uint32_t count = 0;
     struct message message;
 
@@ -121,8 +126,8 @@ void publish_random(struct sim *sim, uint16_t shard, uint64_t transaction)
     if (count == 0)
         return;
     message = body_make(sim, &sim->shards[shard], number, !hits(sim, 1, 8));
-    if (hits(sim, 1, 10))
-        message.expires_ms = sim->now_ms + roll(sim, 200);
+    if (hits(sim, 1, 8))
+        message.expires_ms = sim->now_ms + roll(sim, hits(sim, 1, 2) ? 200 : 4000);
     publish_to(sim, shard, to, count, message, number, transaction);
 }
 
@@ -133,12 +138,13 @@ static bool is_settleable(const struct live_message *live)
     return live->is_unacked && !live->is_leaving;
 }
 
-/* A run of neighbours that one client has. */
-static uint64_t run_from(const struct sim_queue *queue, size_t first, uint64_t max)
+uint64_t settle_run_from(const struct sim_queue *queue, size_t first, uint64_t max)
 {
     const struct live_message *head = &queue->messages[first];
     uint64_t count = 1;
 
+    if (!is_settleable(head))
+        return 0;
     while (count < max && first + count < queue->count &&
            is_settleable(&queue->messages[first + count]) &&
            queue->messages[first + count].position == head->position + count &&
@@ -157,7 +163,7 @@ static void settle_run(struct sim *sim, struct sim_queue *queue, size_t first, u
     enum queue_settle_how how = hows[roll(sim, ARRAY_LEN(hows))];
     uint64_t position = queue->messages[first].position;
     struct consumer_ref consumer = queue->messages[first].consumer;
-    uint64_t count = run_from(queue, first, 1 + roll(sim, hits(sim, 1, 3) ? 400 : 12));
+    uint64_t count = settle_run_from(queue, first, 1 + roll(sim, hits(sim, 1, 3) ? 400 : 12));
     struct sim_mail *mail;
 
     say(sim, "settle %d of %llu at %llu in queue %u from shard %u, transaction %llu", how,
@@ -181,7 +187,7 @@ void settle_random(struct sim *sim, uint16_t shard, uint64_t transaction)
     struct sim_queue *queue = &sim->queues[roll(sim, SIM_QUEUES)];
     size_t from = queue->count > 0 ? (size_t)roll(sim, queue->count) : 0;
 
-    if (!queue->queue)
+    if (!queue->queue || is_left_alone(sim, queue->name))
         return;
     for (size_t i = 0; i < queue->count; i++) {
         size_t at = (from + i) % queue->count;
@@ -307,7 +313,7 @@ static void queue_random(struct sim *sim)
 {
     struct sim_queue *queue = &sim->queues[roll(sim, SIM_QUEUES)];
 
-    if (!queue->queue)
+    if (!queue->queue || is_left_alone(sim, queue->name))
         return;
     shard_current = shard_of(sim, queue)->shard;
     switch (roll(sim, 16)) {
@@ -339,10 +345,22 @@ static void end_turns(struct sim *sim)
     sim->senders = 0;
 }
 
+static void note_paged(struct sim_queue *queue)
+{
+    for (size_t i = 0; i < queue->count; i++) {
+        struct live_message *live = &queue->messages[i];
+        live->is_paged = live->expires_ms != 0 && !live->is_unacked &&
+                         entries_page(&queue->queue->entries, live->position);
+    }
+}
+
 /* Timers fire: what has expired goes. */
 static void pass_time(struct sim *sim)
 {
-    sim->now_ms += 1 + roll(sim, 60);
+    sim->now_ms += 1 + roll(sim, hits(sim, 1, 6) ? 1500 : 60);
+    for (uint8_t i = 0; i < SIM_QUEUES; i++)
+        if (sim->queues[i].queue)
+            note_paged(&sim->queues[i]);
     for (uint16_t i = 0; i < sim->shard_count; i++) {
         struct shard *shard = sim->shards[i].shard;
         shard_current = shard;

@@ -211,13 +211,34 @@ static void look_at_host(const struct sim *sim, uint16_t shard)
 
 /* ---- out ---- */
 
-static uint64_t count_pages(const struct sim *sim)
-{
-    uint64_t count = 0;
+struct page_counts {
+    uint64_t all;
+    uint64_t spilled; /* something of it is in the spill */
+    uint64_t mixed;
+};
 
-    for (int i = 0; i < SIM_QUEUES; i++)
-        count += sim->queues[i].queue ? sim->queues[i].queue->entries.page_count : 0;
-    return count;
+static void count_page(const struct entry_page *page, struct page_counts *counts)
+{
+    bool is_spilled = page->spilled_in.first <= page->spilled_in.last;
+
+    counts->all++;
+    counts->spilled += is_spilled;
+    counts->mixed += is_spilled && !(page->id & SPILLED);
+}
+
+static struct page_counts count_pages(const struct sim *sim)
+{
+    struct page_counts counts = {0};
+
+    for (int i = 0; i < SIM_QUEUES; i++) {
+        const struct queue *queue = sim->queues[i].queue;
+        if (!queue || queue->entries.page_count == 0)
+            continue;
+        for (uint64_t p = queue->entries.head; p < queue->entries.tail; p += ENTRIES_PER_CHUNK)
+            if (entries_page(&queue->entries, p))
+                count_page(entries_page(&queue->entries, p), &counts);
+    }
+    return counts;
 }
 
 void page_out_random(struct sim *sim)
@@ -225,16 +246,22 @@ void page_out_random(struct sim *sim)
     uint16_t shard = (uint16_t)roll(sim, sim->shard_count);
     struct sim_shard *at = &sim->shards[shard];
     uint64_t bytes = hits(sim, 1, 2) ? UINT64_MAX : 1 + roll(sim, 100000);
-    uint64_t before = count_pages(sim);
+    struct page_counts before = count_pages(sim);
+    struct page_counts after;
 
     shard_current = at->shard;
     shard_make_room(sim, shard);
     if (hits(sim, 3, 4))
         at->host.page_pause = 0;
+    spill_begin(sim, shard);
     queue_host_page_out(&at->host, bytes);
-    torture_counts.pages += count_pages(sim) - before;
-    say(sim, "shard %u lets go of %llu octets: %llu pages", shard, (unsigned long long)bytes,
-        (unsigned long long)(count_pages(sim) - before));
+    after = count_pages(sim);
+    torture_counts.pages += after.all - before.all;
+    torture_counts.spilled_pages += after.spilled - before.spilled;
+    torture_counts.mixed_pages += after.mixed - before.mixed;
+    say(sim, "shard %u lets go of %llu octets: %llu pages, %llu of them spilled", shard,
+        (unsigned long long)bytes, (unsigned long long)(after.all - before.all),
+        (unsigned long long)(after.spilled - before.spilled));
     shard_settled(sim, shard);
     for (int i = 0; i < SIM_QUEUES; i++)
         if (sim->queues[i].queue && sim->queues[i].queue->ref.shard == shard)
@@ -246,14 +273,14 @@ void page_out_random(struct sim *sim)
 
 void fetched(struct sim *sim)
 {
-    uint64_t before = count_pages(sim);
+    uint64_t before = count_pages(sim).all;
 
     for (uint16_t i = 0; i < sim->shard_count; i++) {
         shard_current = sim->shards[i].shard;
         queue_host_fetched(&sim->shards[i].host);
         look_at_host(sim, i);
     }
-    torture_counts.loaded += before - count_pages(sim);
+    torture_counts.loaded += before - count_pages(sim).all;
 }
 
 void on_loaded(struct queue *queue)
@@ -270,7 +297,8 @@ void on_loaded(struct queue *queue)
 void on_unreadable(struct queue_host *host, const struct queue *queue, uint64_t id, int rc)
 {
     struct sim *sim = CONTAINER_OF(host, struct sim_shard, host)->sim;
-    bool is_excused = sim->has_failed_call || disk_memory_is_cut(sim->disk) || sim->span.is_over ||
+    bool is_excused = sim->has_failed_call || sim->spill.has_failed_call ||
+                      disk_memory_is_cut(sim->disk) || sim->span.is_over ||
                       log_failure(sim->log) != 0;
 
     CHECK(sim, is_excused, "record %llx, for queue %.*s, cannot be read: %d",
@@ -282,63 +310,4 @@ void forget_loads(struct sim *sim, uint16_t shard)
 {
     shard_current = sim->shards[shard].shard;
     queue_host_drop_loads(&sim->shards[shard].host);
-}
-
-/* ---- long queues ---- */
-
-static struct sim_queue *random_queue(struct sim *sim)
-{
-    struct sim_queue *queue = &sim->queues[roll(sim, SIM_QUEUES)];
-    return queue->queue ? queue : NULL;
-}
-
-void burst_random(struct sim *sim)
-{
-    struct sim_queue *queue = random_queue(sim);
-    uint64_t count = 1 + roll(sim, sim->messages_max);
-    bool has_transient = hits(sim, 1, 6);
-    uint16_t shard;
-
-    if (!queue || queue->count >= sim->messages_max)
-        return;
-    shard = queue->queue->ref.shard;
-    for (uint64_t i = 0; i < count && queue->count < sim->messages_max; i++) {
-        uint32_t number = ++sim->next_number | (hits(sim, 1, 60) ? 0 : NUMBER_SMALL);
-        struct message message;
-        shard_current = sim->shards[shard].shard;
-        message = body_make(sim, &sim->shards[shard], number, !has_transient || !hits(sim, 1, 30));
-        if (hits(sim, 1, 100))
-            message.expires_ms = sim->now_ms + roll(sim, 200);
-        publish_to(sim, shard, &queue, 1, message, number, 0);
-    }
-}
-
-/* A queue is read to its end, through everything that is not there. */
-void drain_random(struct sim *sim)
-{
-    struct sim_queue *queue = random_queue(sim);
-    bool goes_on = true;
-
-    if (!queue)
-        return;
-    shard_current = shard_of(sim, queue)->shard;
-    if (queue->consumer)
-        operation_cancel(sim, queue);
-    operation_consume(sim, queue, 0, hits(sim, 1, 2));
-    while (goes_on) {
-        uint64_t ready;
-        shard_current = shard_of(sim, queue)->shard;
-        operation_dispatch(sim, queue);
-        ready = queue->queue->ready;
-        if (ready == 0)
-            break;
-        CHECK(sim, queue->queue->host->loads > 0, "queue %u stands still at %llu ready messages",
-              queue->name, (unsigned long long)ready);
-        shard_hand_over(sim, queue->queue->ref.shard, true);
-        goes_on = write_some(sim);
-        if (goes_on)
-            fetched(sim);
-        goes_on &= !sim->is_unreadable;
-    }
-    torture_counts.drained += queue->queue->ready == 0;
 }

@@ -147,6 +147,7 @@ static int find_in_page(struct search *search, const struct recovered_page *page
                                entries, ENTRIES_PER_CHUNK) == 0,
           "a page that is none");
     torture_counts.restored_pages++;
+    torture_counts.unread_times += page->page.expires_ms != 0;
     for (uint32_t i = bits_next(&page->page.live, 0); rc == 0 && i < ENTRIES_PER_CHUNK;
          i = bits_next(&page->page.live, i + 1))
         rc = find_message(search, &(struct recovered_entry){

@@ -54,6 +54,7 @@ void shard_make_room(struct sim *sim, uint16_t shard)
 
 void shard_hand_over(struct sim *sim, uint16_t shard, bool is_due)
 {
+    spill_hand_over(sim, shard);
     (void)stage_submit(&sim->shards[shard].stage, is_due);
     shard_settled(sim, shard);
 }
@@ -175,6 +176,15 @@ static void note_delivered(struct sim *sim, struct sim_queue *queue, uint64_t up
     shard_note(sim, queue->queue->ref.shard, event);
 }
 
+static void count_expired(const struct live_message *live)
+{
+    if (live->must_go)
+        return;
+    torture_counts.expired++;
+    torture_counts.expired_paged += live->is_paged;
+    torture_counts.expired_returned += live->is_redelivered;
+}
+
 void queue_observe(struct sim *sim, struct sim_queue *queue)
 {
     uint64_t delivered = 0;
@@ -191,10 +201,12 @@ void queue_observe(struct sim *sim, struct sim_queue *queue)
             CHECK(sim, live.must_go || may_expire, "queue %u has lost message %u at %llu",
                   queue->name, live.number, (unsigned long long)live.position);
             note_gone(sim, queue, &live);
+            count_expired(&live);
             continue;
         }
         live.is_unacked = state == MESSAGE_UNACKED;
         live.is_leaving &= live.is_unacked;
+        live.is_paged = false;
         if (live.is_unacked && live.is_kept)
             delivered = live.position + 1;
         queue->messages[kept++] = live;
@@ -242,6 +254,7 @@ struct live_message *queue_gives(struct sim_queue *queue, const struct message *
                   (before->expires_ms != 0 && before->expires_ms <= sim->now_ms),
               "queue %u gives %llu before %llu", queue->name, (unsigned long long)position,
               (unsigned long long)before->position);
+    torture_counts.spilled_given += !live->is_kept && spill_has(queue->queue, position);
     return live;
 }
 

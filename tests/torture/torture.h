@@ -138,6 +138,7 @@ struct live_message {
     bool is_redelivered;          /* what its next delivery must say */
     bool is_leaving;              /* its settle is under way */
     bool must_go;                 /* the present operation takes it away */
+    bool is_paged;                /* it is in a page when timers fire */
     uint64_t expires_ms;          /* shard clock */
     struct consumer_ref consumer; /* who has it, when it was a consumer */
 };
@@ -216,16 +217,44 @@ struct life_span {
     bool is_over;
 };
 
+/* The log of what need not survive: another one in each life. */
+struct sim_spill {
+    struct disk *disk;     /* of the history: each life empties it */
+    struct life_span span; /* this disk is never cut */
+    struct log *log;
+    struct stage stages[SIM_SHARDS_MAX];
+    bool is_started;
+    bool is_stalled;      /* as a full disk that is waited for */
+    bool has_failed_call; /* a fault was planned in this life */
+    bool has_failed;      /* so the node stops */
+    bool wants_sweep;
+    bool is_sweep_written;
+    struct log_checkpoint *sweep; /* being gathered */
+    uint16_t sweep_shard;         /* the next */
+};
+
+/* What clients of a history do beside the usual, so that much is written and little of it lives. */
+enum sim_style {
+    STYLE_MIXED,     /* nothing */
+    STYLE_KEEPER,    /* queue 0 is never consumed, others move much */
+    STYLE_SCATTERED, /* 30 of 100 live, everywhere */
+    STYLE_FANOUT,    /* bodies of all queues are released one by one */
+    STYLE_HELD,      /* some are unacknowledged for long */
+    STYLES,
+};
+
 /* One history: a node's lives on one disk. Owner: run_history. */
 struct sim {
     uint64_t seed;
     bool is_verbose;
     struct chance chance;
+    enum sim_style style;
     uint16_t shard_count;
     uint32_t segment_bytes;
     uint64_t checkpoint_bytes;
     struct disk *disk;
     struct life_span span;
+    struct sim_spill spill;
     struct model model;
     uint32_t next_number;
     size_t messages_max; /* in one queue */
@@ -262,14 +291,21 @@ __attribute__((noreturn, format(printf, 2, 3))) void torture_fail(const struct s
             torture_fail(sim, __VA_ARGS__);                                                        \
     } while (0)
 
-/* body.c: messages whose bytes follow from their number; those with this bit are small */
+/* body.c: messages whose bytes follow from their number; those with these bits are small, or of a size that fills
+ * segments */
 #define NUMBER_SMALL (1U << 31)
+#define NUMBER_MIDDLE (1U << 30)
+#define NUMBER_BITS (NUMBER_SMALL | NUMBER_MIDDLE)
 struct message body_make(struct sim *sim, struct sim_shard *at, uint32_t number,
                          bool is_persistent);
 void body_check(const struct sim *sim, const struct message *message, uint32_t number);
 /* The number in its first octets. */
 uint32_t body_number(const struct sim *sim, const struct message *message);
 uint32_t body_bytes(uint32_t number);
+/* Octets of its records in a log, about. */
+uint64_t body_log_bytes(uint32_t number);
+/* Octets of it in records of at least `record`. */
+uint64_t body_large_bytes(uint32_t number, uint64_t record);
 
 /* lent.c: `disk`, which outlives this one, and `span`. */
 struct disk *disk_lend(struct disk *disk, struct life_span *span);
@@ -343,11 +379,41 @@ void fetched(struct sim *sim);
 /* The host's events. */
 void on_loaded(struct queue *queue);
 void on_unreadable(struct queue_host *host, const struct queue *queue, uint64_t id, int rc);
-/* A queue that many messages come to, or that is read to its end. */
-void burst_random(struct sim *sim);
-void drain_random(struct sim *sim);
 /* Nothing is waited for any more, since the log has ended. */
 void forget_loads(struct sim *sim, uint16_t shard);
+
+/* bulk.c: many messages at once. */
+/* A queue that they come to, or that is read to its end. */
+void burst_random(struct sim *sim);
+void drain_random(struct sim *sim);
+/* What the history's style wants. */
+void bulk_random(struct sim *sim);
+/* Does nobody take anything from this queue? */
+bool is_left_alone(const struct sim *sim, uint8_t name);
+
+/* spill.c: as broker/spill.c */
+void spill_open(struct sim *sim);
+/* This shard is about to page out. */
+void spill_begin(struct sim *sim, uint16_t shard);
+void spill_hand_over(struct sim *sim, uint16_t shard);
+/* Sweeps, a shard at a time; it stalls and goes on. */
+void spill_go_on(struct sim *sim);
+/* The spill is waited for. */
+void spill_wake(struct sim *sim);
+/* The log's threads. False: it has failed, the node stops. */
+bool spill_write_some(struct sim *sim);
+/* Before the shards are closed. */
+void spill_stop(struct sim *sim);
+/* After it. */
+void spill_close(struct sim *sim);
+void spill_fini(struct sim *sim);
+/* Is there a copy in the spill of the message at `position`, whose chunk is in memory? */
+bool spill_has(const struct queue *queue, uint64_t position);
+
+/* bound.c */
+/* Clients pause, checkpoints are written and the cleaner ends; then the log takes no more of the disk than it
+ * may. False: the life ends. */
+bool bound_look(struct sim *sim);
 
 /* catalog.c: what clients declare and delete. */
 void catalog_random(struct sim *sim);
@@ -383,8 +449,11 @@ void publish_random(struct sim *sim, uint16_t shard, uint64_t transaction);
 void publish_to(struct sim *sim, uint16_t shard, struct sim_queue **to, uint32_t count,
                 struct message message, uint32_t number, uint64_t transaction);
 void settle_random(struct sim *sim, uint16_t shard, uint64_t transaction);
+/* A run of at most `max` neighbours that one client has, from message `first` of the list on. 0: it has not. */
+uint64_t settle_run_from(const struct sim_queue *queue, size_t first, uint64_t max);
 
 /* checkpoints.c */
+void checkpoint_begin(struct sim *sim);
 void checkpoint_go_on(struct sim *sim);
 void checkpoint_written(struct sim *sim);
 void checkpoint_forget(struct sim *sim);
@@ -412,6 +481,26 @@ struct torture_counts {
     uint64_t later;   /* gets that had to wait */
     uint64_t drained; /* queues read to the end */
     uint64_t restored_pages;
+    uint64_t expired;
+    uint64_t expired_paged;    /* of them, in pages */
+    uint64_t expired_returned; /* of them, had been delivered */
+    uint64_t unread_times;     /* pages of a start whose times were not known */
+    uint64_t spilled_pages;    /* pages with transient messages that left memory, ... */
+    uint64_t mixed_pages;      /* ... of them, with others */
+    uint64_t spilled_given;    /* transient messages that were delivered from the spill */
+    uint64_t transient_lost;   /* in it at the end of a life */
+    uint64_t sweeps;
+    uint64_t swept; /* octets of segments that went with them */
+    uint64_t stalls;
+    uint64_t spill_failures;
+    uint64_t spill_refusals; /* it could not be begun */
+    uint64_t bounds;         /* looks at the disk's use */
+    uint64_t bound_most;     /* of 100, how much of what it may the log has taken */
+    uint64_t cleaned;        /* segments */
+    uint64_t moved;          /* octets */
+    uint64_t rounds;         /* of cleaning */
+    uint64_t bounds_near;    /* looks that found more than half of what may be */
+    uint64_t bounds_held;    /* looks that would have failed with what the cleaner has emptied in this life */
 };
 extern struct torture_counts torture_counts;
 
