@@ -70,6 +70,7 @@ static void *watch_main(void *arg)
 {
     struct disk_watch *watch = arg;
 
+    (void)pthread_setname_np(pthread_self(), "disk-watch");
     pthread_mutex_lock(&watch->mutex);
     while (!watch->is_stopping) {
         struct timespec until = next_look();

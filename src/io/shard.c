@@ -284,9 +284,12 @@ static void *shard_main(void *arg)
 {
     struct shard *shard = arg;
     struct epoll_event events[EVENTS_PER_TURN];
+    char name[16]; /* as top -H shows it */
     int count = 0;
 
     shard_current = shard;
+    (void)snprintf(name, sizeof name, "shard-%u", shard->id);
+    (void)pthread_setname_np(pthread_self(), name);
     for (;;) {
         bool congested;
         turn(shard, events, MAX(count, 0));

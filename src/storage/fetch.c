@@ -223,6 +223,7 @@ static void *reader_main(void *arg)
 {
     struct log *log = arg;
 
+    (void)pthread_setname_np(pthread_self(), "log-reader");
     while (sleep_until_news(&log->fetcher))
         answer_ready(log, 0);
     return NULL;

@@ -50,6 +50,7 @@ static void *writer_main(void *arg)
     struct log *log = arg;
     bool seals = false;
 
+    (void)pthread_setname_np(pthread_self(), "log-writer");
     for (;;) {
         atomic_store(&log->is_idle, false);
         if (log_take_submitted(log) || seals) {
@@ -227,6 +228,7 @@ static void *helper_main(void *arg)
     struct log *log = arg;
     struct log_checkpoint *checkpoint;
 
+    (void)pthread_setname_np(pthread_self(), "log-helper");
     for (;;) {
         switch (next_job(log, &checkpoint)) {
         case HELPER_PREPARE:
