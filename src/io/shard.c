@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define EVENTS_PER_TURN 256
