@@ -7,14 +7,15 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 ARGS ?=
 FUZZ_SECONDS ?= 60
-HISTORIES ?= 20000
+HISTORIES ?=
+TORTURE_SECONDS ?= 1800
 CONFIGURE := tools/configure
 NINJA := ninja -j$(JOBS)
 
 help: ## this list
 	@echo 'TokkiMQ: make <target>'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo 'Variables: ARGS= (make run, bench, bench-kill, bench-backlog, test-clients), JOBS=, FUZZ_SECONDS=60, HISTORIES=20000'
+	@echo 'Variables: ARGS= (make run, bench, bench-kill, bench-backlog, test-clients), JOBS=, FUZZ_SECONDS=60, HISTORIES=, TORTURE_SECONDS=1800'
 
 run: build ## install what is missing, build, start a broker on port 5672 with ./data
 	$(BUILD)/release/tokkimq --data-dir data --port 5672 $(ARGS)
@@ -28,11 +29,11 @@ test: ## everything CI runs but lint's builds: unit and wire tests under sanitiz
 	@tools/install-deps build test
 	@tools/test-all
 
-torture: ## HISTORIES seeded histories on a disk that forgets; ARGS='--seed N --verbose' repeats one
+torture: ## 30 minutes of seeded histories on a disk that forgets; HISTORIES=n, or ARGS='--seed N --verbose' repeats one
 	@tools/install-deps build
 	@$(CONFIGURE) $(BUILD)/release -Dtests=disabled
 	@$(NINJA) -C $(BUILD)/release torture
-	$(BUILD)/release/torture $(if $(ARGS),$(ARGS),--histories $(HISTORIES))
+	$(BUILD)/release/torture $(or $(ARGS),$(if $(HISTORIES),--histories $(HISTORIES),--seconds $(TORTURE_SECONDS)))
 
 asan: ## build/asan: debug with AddressSanitizer and UBSan
 	@$(CONFIGURE) --kind asan $(BUILD)/asan

@@ -66,8 +66,7 @@ uint32_t body_bytes(uint32_t number)
 uint64_t body_log_bytes(uint32_t number)
 {
     uint32_t chunks = chunk_count(number);
-    uint32_t image =
-        FRAME_AT + (chunks > 0 ? 0 : MESSAGE_FRAME_OVERHEAD + inline_bytes(number));
+    uint32_t image = FRAME_AT + (chunks > 0 ? 0 : MESSAGE_FRAME_OVERHEAD + inline_bytes(number));
     uint32_t record = RECORD_HEADER_BYTES + RECORD_COMMAND_BYTES + 16 + RECORD_BODY_FIXED + image;
 
     return format_round_up(record, RECORD_ALIGN) + chain_bytes(number) +
@@ -76,7 +75,8 @@ uint64_t body_log_bytes(uint32_t number)
 
 uint64_t body_large_bytes(uint32_t number, uint64_t record)
 {
-    uint64_t sum = chunk_count(number) == 0 && inline_bytes(number) >= record ? inline_bytes(number) : 0;
+    uint64_t sum =
+        chunk_count(number) == 0 && inline_bytes(number) >= record ? inline_bytes(number) : 0;
 
     for (uint32_t i = 0; i < chunk_count(number); i++)
         sum += chunk_bytes(number, i) >= record ? chunk_bytes(number, i) : 0;

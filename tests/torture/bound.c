@@ -147,6 +147,7 @@ static void let_go(struct sim *sim)
     mail_deliver_all(sim);
     for (uint16_t i = 0; i < sim->shard_count; i++)
         shard_hand_over(sim, i, true);
+    sim->senders = 0;
     transactions_go_on(sim);
 }
 
@@ -172,6 +173,9 @@ bool bound_look(struct sim *sim)
         return true;
     say(sim, "clients pause");
     let_go(sim);
+    /* What is written behind a checkpoint's beginning is the next one's. */
+    if (!write_some(sim))
+        return false;
     sim->wants_checkpoint = true;
     while (!go_on(sim)) {
         let_go(sim);

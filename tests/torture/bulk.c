@@ -51,7 +51,8 @@ static void publish_burst(struct sim *sim, const struct burst *burst)
         uint32_t number = ++sim->next_number | (hits(sim, 1, burst->any_of) ? 0 : burst->sizes);
         struct message message;
         shard_current = sim->shards[shard].shard;
-        message = body_make(sim, &sim->shards[shard], number, !hits(sim, burst->transient_of_60, 60));
+        message =
+            body_make(sim, &sim->shards[shard], number, !hits(sim, burst->transient_of_60, 60));
         message.expires_ms = expiry_of(sim, burst);
         publish_to(sim, shard, &queue, 1, message, number, 0);
     }
@@ -216,6 +217,7 @@ static void fan_out(struct sim *sim)
         publish_to(sim, shard, to, count, body_make(sim, &sim->shards[shard], number, true), number,
                    0);
     }
+    operation_end_turns(sim);
     mail_deliver_some(sim);
 }
 
@@ -244,4 +246,5 @@ void bulk_random(struct sim *sim)
         scatter(sim, queue, 2);
         break;
     }
+    operation_end_turns(sim);
 }

@@ -183,10 +183,10 @@ static void count_cleaning(const struct sim *sim)
     for (int i = 0; i < SIM_QUEUES; i++) {
         const struct sim_queue *queue = &sim->queues[i];
         for (size_t k = 0; k < queue->count; k++)
-            torture_counts.transient_lost += !queue->messages[k].is_kept &&
-                                             (entries_page(&queue->queue->entries,
-                                                           queue->messages[k].position) ||
-                                              spill_has(queue->queue, queue->messages[k].position));
+            torture_counts.transient_lost +=
+                !queue->messages[k].is_kept &&
+                (entries_page(&queue->queue->entries, queue->messages[k].position) ||
+                 spill_has(queue->queue, queue->messages[k].position));
     }
 }
 

@@ -337,7 +337,7 @@ static void queue_random(struct sim *sim)
 }
 
 /* Turns end: mail leaves only when what it tells of was handed over. */
-static void end_turns(struct sim *sim)
+void operation_end_turns(struct sim *sim)
 {
     for (uint16_t i = 0; i < sim->shard_count; i++)
         if ((sim->senders >> i & 1) || hits(sim, 1, 6))
@@ -403,5 +403,5 @@ void operation_random(struct sim *sim)
     else
         pass_time(sim);
     transactions_go_on(sim);
-    end_turns(sim);
+    operation_end_turns(sim);
 }

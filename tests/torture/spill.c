@@ -3,6 +3,7 @@
 #include "torture.h"
 
 #include "core/queue/spill.h"
+#include "core/recovery/marks.h"
 #include "storage/disk_unsynced.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ static struct log_settings settings_of(struct sim *sim)
         .seed = chance_next(&sim->chance),
         .slack_bytes = 2 * sim->segment_bytes,
         .events = {.context = sim, .checkpoint_due = on_due},
+        .mark = marks_of_spill,
     };
 }
 

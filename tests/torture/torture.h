@@ -358,6 +358,8 @@ bool life_stop(struct sim *sim);
 
 /* operations.c: what clients do. */
 void operation_random(struct sim *sim);
+/* After each operation, before the mail that it sends arrives. */
+void operation_end_turns(struct sim *sim);
 /* A client asks for a message. */
 void operation_get(struct sim *sim, struct sim_queue *queue);
 /* The end of a turn, as far as this queue goes. */
@@ -500,7 +502,8 @@ struct torture_counts {
     uint64_t moved;          /* octets */
     uint64_t rounds;         /* of cleaning */
     uint64_t bounds_near;    /* looks that found more than half of what may be */
-    uint64_t bounds_held;    /* looks that would have failed with what the cleaner has emptied in this life */
+    uint64_t
+        bounds_held; /* looks that would have failed with what the cleaner has emptied in this life */
 };
 extern struct torture_counts torture_counts;
 
