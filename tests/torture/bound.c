@@ -19,25 +19,32 @@
 
 /* ---- what lives ---- */
 
-static uint64_t page_bytes(const struct queue *queue)
-{
-    uint64_t sum = 0;
-
-    for (uint64_t p = queue->entries.head; p < queue->entries.tail; p += ENTRIES_PER_CHUNK) {
-        const struct entry_page *page = entries_page(&queue->entries, p);
-        if (page && !(page->id & SPILLED))
-            sum += RECORD_HEADER_BYTES + record_page_size(ENTRIES_PER_CHUNK);
-    }
-    return sum;
-}
+#define PAGE_BYTES (RECORD_HEADER_BYTES + record_page_size(ENTRIES_PER_CHUNK))
 
 struct live {
     uint64_t sum;
     uint64_t large; /* in records that segments cannot be filled with */
 };
 
+static void add_body(const struct sim *sim, struct live *live, uint32_t number)
+{
+    live->sum += body_log_bytes(number);
+    live->large += body_large_bytes(number, sim->segment_bytes / LARGE_PART);
+}
+
+static uint64_t count_pages(const struct queue *queue, bool is_spilled)
+{
+    uint64_t count = 0;
+
+    for (uint64_t p = queue->entries.head; p < queue->entries.tail; p += ENTRIES_PER_CHUNK) {
+        const struct entry_page *page = entries_page(&queue->entries, p);
+        count += page && ((page->id & SPILLED) != 0) == is_spilled;
+    }
+    return count;
+}
+
 /* A body that several queues have is there once. */
-static struct live live_bytes(const struct sim *sim)
+static struct live live_in_log(const struct sim *sim)
 {
     uint8_t *seen = mem_alloc_zero((size_t)sim->next_number + 1);
     struct live live = {0};
@@ -50,14 +57,55 @@ static struct live live_bytes(const struct sim *sim)
             if (!queue->messages[k].is_kept || *is_counted)
                 continue;
             *is_counted = 1;
-            live.sum += body_log_bytes(number);
-            live.large += body_large_bytes(number, sim->segment_bytes / LARGE_PART);
+            add_body(sim, &live, number);
         }
         if (queue->queue)
-            live.sum += page_bytes(queue->queue);
+            live.sum += count_pages(queue->queue, false) * PAGE_BYTES;
     }
     mem_free(seen);
     return live;
+}
+
+/* ---- the same of the spill ---- */
+
+static bool is_in_spill(const struct sim_queue *queue, const struct live_message *live)
+{
+    const struct entry_page *page = entries_page(&queue->queue->entries, live->position);
+    uint32_t i = (uint32_t)(live->position % ENTRIES_PER_CHUNK);
+
+    return page ? !bits_has(&page->kept, i) : spill_has(queue->queue, live->position);
+}
+
+static struct live live_in_spill(const struct sim *sim)
+{
+    struct live live = {0};
+
+    for (int i = 0; i < SIM_QUEUES; i++) {
+        const struct sim_queue *queue = &sim->queues[i];
+        for (size_t k = 0; k < queue->count; k++)
+            if (is_in_spill(queue, &queue->messages[k]))
+                add_body(sim, &live, queue->messages[k].number);
+        if (queue->queue)
+            live.sum += count_pages(queue->queue, true) * PAGE_BYTES;
+    }
+    return live;
+}
+
+/* The spill's cleaner cannot read a page that is in the log: what it names there stays where it is. */
+static bool has_mixed_page(const struct sim *sim)
+{
+    bool has = false;
+
+    for (int i = 0; i < SIM_QUEUES; i++) {
+        const struct queue *queue = sim->queues[i].queue;
+        if (!queue || queue->entries.page_count == 0)
+            continue;
+        for (uint64_t p = queue->entries.head; p < queue->entries.tail; p += ENTRIES_PER_CHUNK) {
+            const struct entry_page *page = entries_page(&queue->entries, p);
+            has |= page && !(page->id & SPILLED) && page->spilled_in.first <= page->spilled_in.last;
+        }
+    }
+    return has;
 }
 
 /* ---- what is taken ---- */
@@ -119,25 +167,31 @@ static bool is_stuck(const struct log *log)
     return false;
 }
 
-static void check(struct sim *sim)
+static void count_look(const struct log *log, uint64_t use, uint64_t most)
 {
-    struct use use = disk_use(sim->disk);
-    uint64_t live = live_bytes(sim).sum;
-    struct log_clean_counts counts = log_clean_counts(sim->log);
-    uint64_t most;
+    struct log_clean_counts counts = log_clean_counts((struct log *)log);
+    uint64_t emptied = counts.segments * log->settings.segment_bytes;
 
-    if (is_stuck(sim->log))
-        return;
-    most = 2 * live + RESERVE_SEGMENTS * use.largest + sim->checkpoint_bytes;
-    say(sim, "%llu octets live, the log has %llu, and may have %llu", (unsigned long long)live,
-        (unsigned long long)use.sum, (unsigned long long)most);
     torture_counts.bounds++;
-    torture_counts.bound_most = MAX(torture_counts.bound_most, use.sum * 100 / most);
-    torture_counts.bounds_near += use.sum > most / 2;
-    torture_counts.bounds_held +=
-        use.sum + counts.segments * sim->segment_bytes > most + counts.moved;
-    CHECK(sim, use.sum <= most, "%llu octets of the log for %llu live ones: %llu would be allowed",
-          (unsigned long long)use.sum, (unsigned long long)live, (unsigned long long)most);
+    torture_counts.bound_most = MAX(torture_counts.bound_most, use * 100 / most);
+    torture_counts.bounds_near += use > most / 2;
+    torture_counts.bounds_held += use + emptied > most + counts.moved;
+}
+
+static void check(const struct sim *sim, struct log *log, struct disk *disk, uint64_t live)
+{
+    const char *what = log == sim->log ? "log" : "spill";
+    struct use use = disk_use(disk);
+    uint64_t most = 2 * live + RESERVE_SEGMENTS * MAX(use.largest, (uint64_t)sim->segment_bytes) +
+                    sim->checkpoint_bytes;
+
+    if (is_stuck(log))
+        return;
+    say(sim, "%llu octets live, the %s has %llu, and may have %llu", (unsigned long long)live, what,
+        (unsigned long long)use.sum, (unsigned long long)most);
+    count_look(log, use.sum, most);
+    CHECK(sim, use.sum <= most, "%llu octets of the %s for %llu live ones: %llu would be allowed",
+          (unsigned long long)use.sum, what, (unsigned long long)live, (unsigned long long)most);
 }
 
 /* ---- a pause ---- */
@@ -151,8 +205,9 @@ static void let_go(struct sim *sim)
     transactions_go_on(sim);
 }
 
-/* True when there is nothing left to do. */
-static bool go_on(struct sim *sim)
+/* These return true when there is nothing left to do. */
+
+static bool log_goes_on(struct sim *sim)
 {
     if (sim->checkpoint.step != CHECKPOINT_NONE) {
         checkpoint_go_on(sim);
@@ -164,26 +219,61 @@ static bool go_on(struct sim *sim)
     return false;
 }
 
-bool bound_look(struct sim *sim)
+static bool spill_goes_on(struct sim *sim)
 {
-    struct live live = live_bytes(sim);
+    return !spill_sweep_goes_on(sim) && sim->spill.log->cleaner.phase == CLEAN_IDLE;
+}
+
+/* False: the life ends. */
+static bool await(struct sim *sim, bool (*is_over)(struct sim *sim))
+{
     uint32_t steps = 0;
 
-    if (sim->has_failed_call || live.large > live.sum / LARGE_SHARE)
-        return true;
-    say(sim, "clients pause");
-    let_go(sim);
-    /* What is written behind a checkpoint's beginning is the next one's. */
-    if (!write_some(sim))
-        return false;
-    sim->wants_checkpoint = true;
-    while (!go_on(sim)) {
+    while (!is_over(sim)) {
         let_go(sim);
         if (!write_some(sim))
             return false;
         fetched(sim);
         CHECK(sim, ++steps < STEPS_MAX, "checkpoints and the cleaner never come to an end");
     }
-    check(sim);
     return true;
+}
+
+static bool is_too_large(struct live live)
+{
+    return live.large > live.sum / LARGE_SHARE;
+}
+
+static bool look_at_log(struct sim *sim)
+{
+    if (sim->has_failed_call || is_too_large(live_in_log(sim)))
+        return true;
+    sim->wants_checkpoint = true;
+    if (!await(sim, log_goes_on))
+        return false;
+    check(sim, sim->log, sim->disk, live_in_log(sim).sum);
+    return true;
+}
+
+static bool look_at_spill(struct sim *sim)
+{
+    struct sim_spill *spill = &sim->spill;
+
+    if (!spill->is_started || spill->has_failed_call || has_mixed_page(sim) ||
+        is_too_large(live_in_spill(sim)))
+        return true;
+    spill_wake(sim);
+    spill->wants_sweep = true;
+    if (!await(sim, spill_goes_on))
+        return false;
+    check(sim, spill->log, spill->disk, live_in_spill(sim).sum);
+    return true;
+}
+
+bool bound_look(struct sim *sim)
+{
+    say(sim, "clients pause");
+    let_go(sim);
+    /* What is written behind a checkpoint's beginning is the next one's. */
+    return write_some(sim) && look_at_log(sim) && look_at_spill(sim);
 }

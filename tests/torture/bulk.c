@@ -172,7 +172,7 @@ static void fill(struct sim *sim, struct sim_queue *queue, uint64_t count)
         .count = count,
         .sizes = hits(sim, 1, 4) ? NUMBER_SMALL : NUMBER_MIDDLE,
         .any_of = 600,
-        .transient_of_60 = hits(sim, 1, 8) ? 30 : 0,
+        .transient_of_60 = sim->transient_of_60,
     };
 
     publish_burst(sim, &burst);

@@ -39,7 +39,7 @@ void add_vhost(struct sim *sim)
 static void declare_queue(struct sim *sim, uint8_t name, struct str text)
 {
     struct queue_settings settings = {
-        .durable = !hits(sim, 1, 10), .ttl_ms = QUEUE_NO_TTL, .expires_ms = QUEUE_NO_TTL};
+        .durable = !hits(sim, 1, 6), .ttl_ms = QUEUE_NO_TTL, .expires_ms = QUEUE_NO_TTL};
     uint16_t shard = (uint16_t)roll(sim, sim->shard_count);
     struct event event = {.kind = EVENT_QUEUE, .name = name};
     struct catalog_command command = {

@@ -88,11 +88,11 @@ static void tell_of_pages(const struct torture_counts *counts)
            U(counts->expired), U(counts->expired_paged), U(counts->expired_returned),
            U(counts->unread_times));
     printf("spill: %llu pages, %llu of them with messages of the log; %llu messages were delivered "
-           "from it, %llu ended with it; %llu sweeps, which let go of %llu KiB, %llu stalls, not "
-           "begun %llu times\n",
+           "from it, %llu ended with it; %llu sweeps, which let go of %llu KiB, %llu segments "
+           "cleaned, %llu stalls, not begun %llu times\n",
            U(counts->spilled_pages), U(counts->mixed_pages), U(counts->spilled_given),
-           U(counts->transient_lost), U(counts->sweeps), U(counts->swept >> 10), U(counts->stalls),
-           U(counts->spill_refusals));
+           U(counts->transient_lost), U(counts->sweeps), U(counts->swept >> 10),
+           U(counts->spill_cleaned), U(counts->stalls), U(counts->spill_refusals));
 }
 
 static void tell_of_disk(const struct torture_counts *counts)

@@ -139,8 +139,10 @@ void spill_stop(struct sim *sim)
     if (spill->sweep)
         log_checkpoint_cancel(spill->sweep);
     spill->sweep = NULL;
-    if (spill->is_started)
+    if (spill->is_started) {
+        torture_counts.spill_cleaned += log_clean_counts(spill->log).segments;
         log_stop(spill->log);
+    }
     spill->is_started = false;
 }
 
@@ -229,6 +231,19 @@ void spill_go_on(struct sim *sim)
         sweep_step(sim);
     else if (spill->is_sweep_written && (spill->wants_sweep || hits(sim, 1, 30)))
         begin_sweep(sim);
+}
+
+bool spill_sweep_goes_on(struct sim *sim)
+{
+    struct sim_spill *spill = &sim->spill;
+
+    if (spill->sweep)
+        sweep_step(sim);
+    else if (spill->is_sweep_written && spill->wants_sweep)
+        begin_sweep(sim);
+    else
+        return !spill->is_sweep_written;
+    return true;
 }
 
 /* ---- the log's threads ---- */

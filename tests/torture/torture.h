@@ -249,6 +249,7 @@ struct sim {
     bool is_verbose;
     struct chance chance;
     enum sim_style style;
+    uint64_t transient_of_60; /* of the style's messages */
     uint16_t shard_count;
     uint32_t segment_bytes;
     uint64_t checkpoint_bytes;
@@ -400,6 +401,8 @@ void spill_begin(struct sim *sim, uint16_t shard);
 void spill_hand_over(struct sim *sim, uint16_t shard);
 /* Sweeps, a shard at a time; it stalls and goes on. */
 void spill_go_on(struct sim *sim);
+/* A step of a sweep that is wanted or under way; false: none is. */
+bool spill_sweep_goes_on(struct sim *sim);
 /* The spill is waited for. */
 void spill_wake(struct sim *sim);
 /* The log's threads. False: it has failed, the node stops. */
@@ -413,8 +416,8 @@ void spill_fini(struct sim *sim);
 bool spill_has(const struct queue *queue, uint64_t position);
 
 /* bound.c */
-/* Clients pause, checkpoints are written and the cleaner ends; then the log takes no more of the disk than it
- * may. False: the life ends. */
+/* Clients pause, checkpoints are written and the cleaner ends; then the log takes no more of its disk than it may,
+ * and so with the spill. False: the life ends. */
 bool bound_look(struct sim *sim);
 
 /* catalog.c: what clients declare and delete. */
@@ -492,7 +495,8 @@ struct torture_counts {
     uint64_t spilled_given;    /* transient messages that were delivered from the spill */
     uint64_t transient_lost;   /* in it at the end of a life */
     uint64_t sweeps;
-    uint64_t swept; /* octets of segments that went with them */
+    uint64_t swept;         /* octets of segments that went with them */
+    uint64_t spill_cleaned; /* segments */
     uint64_t stalls;
     uint64_t spill_failures;
     uint64_t spill_refusals; /* it could not be begun */
