@@ -31,13 +31,16 @@ static bool is_flagged(const struct queue *queue, uint64_t position)
                     (uint32_t)(position % ENTRIES_PER_CHUNK));
 }
 
+/* Times of a page that lie closer than this are one. */
+#define TOGETHER_MS 50U
+
 /* A page knows when to look for what has expired. */
 static bool knows_expiry(const struct queue *queue, const struct live_message *live)
 {
     const struct entry_page *page = entries_page(&queue->entries, live->position);
 
     return !page || live->expires_ms == 0 ||
-           (page->expires_ms != 0 && page->expires_ms <= live->expires_ms);
+           (page->expires_ms != 0 && page->expires_ms <= live->expires_ms + TOGETHER_MS);
 }
 
 /* Sums over what is in memory and in pages. */
@@ -123,9 +126,6 @@ static uint64_t count_returned(const struct queue *queue)
     }
     return count;
 }
-
-/* Times of a page that lie closer than this are one. */
-#define TOGETHER_MS 50U
 
 static bool may_be_late(const struct sim *sim, const struct queue *queue,
                         const struct live_message *live)
