@@ -176,7 +176,7 @@ static void fill(struct sim *sim, struct sim_queue *queue, uint64_t count)
     };
 
     publish_burst(sim, &burst);
-    if (hits(sim, 1, 3))
+    if (hits(sim, 1, sim->transient_of_60 > 0 ? 1 : 3))
         page_out_random(sim);
 }
 

@@ -200,7 +200,7 @@ void history_run(uint64_t seed, bool is_verbose)
     sim.messages_max = hits(&sim, 1, 3) ? 640 : 200;
     if (hits(&sim, 1, 10))
         sim.style = (enum sim_style)roll(&sim, STYLES);
-    sim.transient_of_60 = hits(&sim, 1, 2) ? 0 : roll(&sim, 61);
+    sim.transient_of_60 = hits(&sim, 1, 2) ? 0 : hits(&sim, 1, 2) ? 60 : roll(&sim, 61);
     sim.disk = disk_memory_new();
     for (uint64_t i = 0; i <= lives; i++) {
         choose_settings(&sim);
