@@ -295,9 +295,32 @@ void queue_end(struct sim *sim, uint8_t name)
     *at = (struct sim_queue){0};
 }
 
-void close_shards(struct sim *sim)
+static uint64_t block_bytes(const struct sim *sim)
 {
     uint64_t bytes = 0;
+
+    for (uint16_t i = 0; i < sim->shard_count; i++)
+        bytes += sim->set->shards[i]->blocks.bytes_in_use;
+    return bytes;
+}
+
+/* A mailbox takes a thousand at a time. Returns what is left. */
+static uint64_t take_releases(struct sim *sim)
+{
+    uint64_t before;
+    uint64_t bytes = block_bytes(sim);
+
+    do {
+        before = bytes;
+        shard_set_drain_mail(sim->set);
+        bytes = block_bytes(sim);
+    } while (bytes < before);
+    return bytes;
+}
+
+void close_shards(struct sim *sim)
+{
+    uint64_t bytes;
 
     for (uint8_t name = 0; name < SIM_QUEUES; name++)
         if (sim->queues[name].queue)
@@ -314,9 +337,7 @@ void close_shards(struct sim *sim)
         mem_free(sim->shards[i].staged.all);
         sim->shards[i].staged = (struct events){0};
     }
-    shard_set_drain_mail(sim->set);
-    for (uint16_t i = 0; i < sim->shard_count; i++)
-        bytes += sim->set->shards[i]->blocks.bytes_in_use;
+    bytes = take_releases(sim);
     CHECK(sim, bytes == 0, "%llu octets of messages are never freed", (unsigned long long)bytes);
     shard_set_free(sim->set);
     shard_current = NULL;
