@@ -4,8 +4,9 @@
  *   1. begin     the log notes where replay will start
  *   2. barrier   a token goes from every shard to every other. Behind it, all references to bodies that
  *                were logged before step 1 stand in their queues: a publish that was in the mail has come
- *   3. gather    each shard writes the states of its durable queues, CATALOG_SHARD the catalog too. A state
- *                says up to which command it goes, so it does not matter that the shards differ in time
+ *   3. gather    each shard writes the states of its durable queues, CATALOG_SHARD the catalog too, some in each
+ *                turn. A state says up to which command it goes, so it does not matter that the shards differ in
+ *                time; nor do the parts of a long queue's (FORMAT.md, invariant 14)
  *   4. drain     transactions that were open during step 3 end: their work may be in one shard's state and
  *                not in another's, and the commit record must be in the log before the states count
  *   5. finish    when all that the states reflect is durable, the log's helper writes the file
@@ -20,8 +21,8 @@
 #include "broker/transaction.h"
 #include "core/recovery/state.h"
 
-/* Entries that one turn writes: about 3 ms. */
-#define ENTRIES_PER_TURN 65536U
+/* Entries and pages that one turn writes: about half a millisecond. */
+#define ITEMS_PER_TURN 4096U
 
 /* Owner: the shard where it is. Freed when the log has taken it. */
 struct checkpoint_run {
@@ -29,9 +30,10 @@ struct checkpoint_run {
     struct node *node;
     struct log_checkpoint *checkpoint;
     struct log_gather gather;
-    uint16_t from; /* barrier: it goes from here ... */
-    uint16_t to;   /* ... to here; then, the shard that is at work */
-    uint32_t slot; /* next queue to write */
+    uint16_t from;          /* barrier: it goes from here ... */
+    uint16_t to;            /* ... to here; then, the shard that is at work */
+    struct queue_walk walk; /* over the queues of the shard that is at work */
+    bool has_catalog;
     uint64_t last_transaction;
 };
 
@@ -103,14 +105,15 @@ static void gather_step(struct broker_shard *here, void *moving)
     struct checkpoint_run *run = moving;
     uint32_t slots = QUEUE_TABLE_PAGE * QUEUE_TABLE_PAGES;
 
-    if (here->shard->id == CATALOG_SHARD && run->slot == 0)
+    if (here->shard->id == CATALOG_SHARD && !run->has_catalog)
         write_catalog(&run->gather, run->node);
+    run->has_catalog = true;
     slots = MIN(slots, atomic_load(&run->node->slots[here->shard->id].used));
-    run->slot = state_write_queues(&run->gather, &here->queues, run->slot, slots, ENTRIES_PER_TURN);
-    if (run->slot != 0) {
+    if (!state_write_queues(&run->gather, &here->queues, &run->walk, slots, ITEMS_PER_TURN)) {
         shard_defer(here->shard, &run->rest, gather_rest);
         return;
     }
+    run->walk = (struct queue_walk){0};
     add_mark(run, here);
     if (++run->to < here->shard->count) {
         go(run, here, run->to, gather_step);
@@ -139,7 +142,6 @@ static void next_pair(struct checkpoint_run *run, struct broker_shard *here)
         return;
     }
     run->to = 0;
-    run->slot = 0;
     go(run, here, 0, gather_step);
 }
 
@@ -198,9 +200,10 @@ void checkpoint_at_stop(struct node *node)
     checkpoint = log_checkpoint_begin(node->log);
     for (uint16_t i = 0; i < node->shards->count; i++) {
         struct log_gather gather = {0};
+        struct queue_walk walk = {0};
         if (i == CATALOG_SHARD)
             write_catalog(&gather, node);
-        (void)state_write_queues(&gather, &node->brokers[i]->queues, 0, node->slots[i].used,
+        (void)state_write_queues(&gather, &node->brokers[i]->queues, &walk, node->slots[i].used,
                                  UINT64_MAX);
         log_checkpoint_add(checkpoint, &gather, i, 0);
     }

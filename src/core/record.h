@@ -51,8 +51,8 @@
  *                   Only for the cleaner of the spill: what a queue has there. A range is for a page in the log
  *     CATALOG_STATE captured:64 last incarnation:64 last transaction:64
  *
- * Several of a queue stand one behind the other, the last has its true tail. Replay passes over commands
- * with a sequence up to the state's. `captured` is the identity of the first record that the catalog's
+ * Several of a queue stand one behind the other, written at different times: the first says with which command
+ * replay goes on, the last the true tail (FORMAT.md, invariant 14). `captured` is the identity of the first record that the catalog's
  * state does not reflect: replay passes over catalog records below it. */
 enum record_kind {
     RECORD_BODY = 1,

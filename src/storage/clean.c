@@ -109,7 +109,7 @@ static uint64_t octets_before(const struct log *log, uint64_t keep_from)
 }
 
 /* The states count a body for each queue that has it. By how much that is wrong says the last count, which
- * grows old as the log is written and messages go. */
+ * grows old as the log is written and messages go, and which a start forgets. */
 static bool wants_round(struct log *log, const struct log_checkpoint *checkpoint)
 {
     struct cleaner *cleaner = &log->cleaner;
@@ -124,6 +124,8 @@ static bool wants_round(struct log *log, const struct log_checkpoint *checkpoint
     pthread_mutex_unlock(&log->mutex);
     if (cleaner->old <= log->settings.slack_bytes)
         return false;
+    if (!cleaner->has_counted)
+        return true;
     if (cleaner->old - log->settings.slack_bytes > live + live / 2)
         return true;
     /* Nothing dies of being written: where next to nothing was settled there is nothing to be found. */
@@ -247,6 +249,7 @@ static void end_count(struct log *log)
     mark_flush(marker);
     cleaner->live = mark_sum(marker);
     pthread_mutex_lock(&log->mutex);
+    cleaner->has_counted = true;
     cleaner->written = 0;
     cleaner->counted_settled = cleaner->settled;
     cleaner->counted_messages = cleaner->messages;

@@ -81,6 +81,7 @@ struct cleaner {
     uint64_t live; /* of them, when last counted */
     uint32_t chosen;           /* segments of this round */
     uint64_t moved;            /* octets, in this round */
+    bool has_counted;          /* since the start */
     bool is_urgent;            /* the bound is reached: no pauses */
     uint64_t messages;         /* live ones, in the newest checkpoint */
     uint64_t counted_messages; /* in that of the last count */

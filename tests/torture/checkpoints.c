@@ -13,7 +13,8 @@ void checkpoint_begin(struct sim *sim)
     run->checkpoint = log_checkpoint_begin(sim->log);
     run->last_mail = sim->last_mail;
     run->shard = 0;
-    run->slot = 0;
+    run->walk = (struct queue_walk){0};
+    run->has_catalog = false;
     run->step = CHECKPOINT_BARRIER;
 }
 
@@ -25,19 +26,20 @@ static void add_mark(struct sim *sim, uint16_t shard)
     log_checkpoint_add(run->checkpoint, &run->gather, shard, sim->shards[shard].stage.stream->last);
 }
 
-/* A few queues of one shard. */
+/* A few queues of one shard, or some chunks of one queue. */
 static void gather(struct sim *sim)
 {
     struct sim_checkpoint *run = &sim->checkpoint;
     struct sim_shard *at = &sim->shards[run->shard];
 
     shard_current = at->shard;
-    if (run->shard == 0 && run->slot == 0)
+    if (!run->has_catalog)
         state_write_catalog(&run->gather, sim->catalog, log_next_id(at->stage.stream),
                             sim->last_transaction);
-    run->slot = state_write_queues(&run->gather, &at->host, run->slot, at->slots, roll(sim, 30));
-    if (run->slot != 0)
+    run->has_catalog = true;
+    if (!state_write_queues(&run->gather, &at->host, &run->walk, at->slots, 1 + roll(sim, 30)))
         return;
+    run->walk = (struct queue_walk){0};
     add_mark(sim, run->shard);
     if (++run->shard < sim->shard_count)
         return;

@@ -262,10 +262,11 @@ bool life_stop(struct sim *sim)
     checkpoint = log_checkpoint_begin(sim->log);
     for (uint16_t i = 0; i < sim->shard_count; i++) {
         struct log_gather gather = {0};
+        struct queue_walk walk = {0};
         if (i == 0)
             state_write_catalog(&gather, sim->catalog, log_next_id(sim->shards[0].stage.stream),
                                 sim->last_transaction);
-        (void)state_write_queues(&gather, &sim->shards[i].host, 0, sim->shards[i].slots,
+        (void)state_write_queues(&gather, &sim->shards[i].host, &walk, sim->shards[i].slots,
                                  UINT64_MAX);
         log_checkpoint_add(checkpoint, &gather, i, 0);
     }

@@ -206,7 +206,8 @@ struct sim_checkpoint {
     struct log_checkpoint *checkpoint;
     struct log_gather gather;
     uint16_t shard;
-    uint32_t slot;
+    struct queue_walk walk;
+    bool has_catalog;
     uint64_t last_mail;
     uint64_t last_transaction;
 };

@@ -92,6 +92,14 @@ struct queue {
     void *waiters; /* the broker's: operations that wait for the end of this incarnation */
 };
 
+/* A walk over what the queues of a host hold that goes on in later turns. Between two turns everything may change: a
+ * queue that was left in the middle may go, or get a successor in its slot. {0}: at the beginning. */
+struct queue_walk {
+    uint32_t slot;
+    uint64_t incarnation; /* of the queue in `slot` that was left in the middle; 0: it comes next */
+    uint64_t position;    /* of that queue, where a chunk begins: what is before was walked over */
+};
+
 /* A queue type. All run on the queue's shard. The number returned by the changing ones is what a
  * reply must wait for (stage.h). The log is the host's stage. */
 struct queue_ops {

@@ -19,6 +19,7 @@ struct spilled_body {
 /* A SPILL_STATE that is being filled. */
 struct spill_state {
     struct log_gather *gather;
+    struct log_stream *stream; /* the spill's */
     uint64_t incarnation;
     uint32_t bodies;
     uint32_t pages;
@@ -123,15 +124,17 @@ static void gather_page(struct spill_state *state, const struct entry_page *page
                           page->body_bytes * count / bits_count(&page->live));
 }
 
-/* A page that it had may be gone when it leaves memory again. */
+/* A page that it had may be gone when it leaves memory again; the cleaner takes it for as many messages. */
 static void gather_chunk(struct spill_state *state, const struct entries *entries,
                          struct entry_chunk *chunk)
 {
     uint64_t end = (chunk->number + 1) * ENTRIES_PER_CHUNK;
     uint64_t p = chunk->number * ENTRIES_PER_CHUNK;
 
-    if (chunk->page & SPILLED)
+    if (chunk->page & SPILLED) {
+        log_settled(state->stream, ENTRIES_PER_CHUNK);
         chunk->page = 0;
+    }
     for (p = entries_next_live(entries, p); p < end && p < entries->tail;
          p = entries_next_live(entries, p + 1)) {
         uint64_t body = entries_body(entries, p);
@@ -161,6 +164,10 @@ static void gather_queue(struct spill_state *state, const struct queue *queue)
 void queue_host_gather_spilled(struct queue_host *host, uint32_t slots, struct log_gather *gather)
 {
     struct spill_state state = {.gather = gather};
+
+    if (!host->spill)
+        return; /* nothing of this shard's has gone there yet */
+    state.stream = host->spill->stream;
 
     for (uint32_t slot = 0; slot < slots; slot++) {
         struct queue *queue = queue_table_get(host->table, slot);

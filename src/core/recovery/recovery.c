@@ -293,6 +293,8 @@ static int enqueue(struct recovery *recovery, struct cursor *in, uint64_t id, bo
         rc = recovery_bad(recovery, "malformed enqueue record");
     if (rc != 0 || !queue)
         return rc;
+    if (entry.position < queue->covered)
+        return 0; /* its part of the state was written behind it */
     if (has_body)
         describe(&entry, &body);
     if (queue_model_add(queue, &entry) != 0)
@@ -415,9 +417,12 @@ static int queue_state(struct recovery *recovery, struct cursor *in)
         cursor_left(in) != (size_t)count * RECORD_STATE_ENTRY + (size_t)pages * RECORD_STATE_PAGE)
         return recovery_bad(recovery, "malformed queue state");
     queue = recovery_queue(recovery, incarnation);
-    queue->sequence = sequence;
+    /* Its records may have been written in several turns: commands from the first on are replayed, and find some of
+     * their work done. */
+    if (queue->sequence == 0)
+        queue->sequence = sequence;
     queue->epoch = epoch;
-    queue->delivered = marked;
+    queue->delivered = MAX(queue->delivered, marked);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t position = cursor_u64(in);
         struct recovered_entry entry = {
@@ -443,6 +448,7 @@ static int queue_state(struct recovery *recovery, struct cursor *in)
                             (unsigned long long)incarnation, (unsigned long long)tail);
     /* The last record of a queue has the true end; those before end at their last entry. */
     queue->tail = MAX(queue->tail, tail);
+    queue->covered = queue->tail;
     return 0;
 }
 

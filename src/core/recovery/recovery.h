@@ -31,8 +31,9 @@ struct recovered_page {
 struct recovered_queue {
     uint64_t incarnation;
     uint64_t epoch;
-    uint64_t sequence;  /* of its last command */
-    uint64_t tail;      /* the next position */
+    uint64_t sequence; /* of its last command */
+    uint64_t tail;     /* the next position */
+    uint64_t covered; /* the state has what was below, and what has become of it since `sequence` */
     uint64_t delivered; /* positions below may have been delivered */
     bool is_known;      /* its declaration or its deletion was seen; noted when recovering */
     uint64_t headless;  /* the first record, when those before it were not seen; else 0 */

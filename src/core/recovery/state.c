@@ -24,11 +24,13 @@ struct state_part {
 };
 
 /* A chunk in memory is written entry by entry, so its page, if it ever was one, is not needed any more and may
- * be gone when it leaves memory the next time. */
-static void forget_page(struct entry_chunk *chunk)
+ * be gone when it leaves memory the next time. The cleaner, which counts messages, takes it for as many. */
+static void forget_page(const struct queue *queue, struct entry_chunk *chunk)
 {
-    if (chunk)
-        chunk->page = 0;
+    if (chunk->page == 0 || (chunk->page & SPILLED))
+        return; /* that is the spill's sweep's */
+    log_settled(queue->host->stage->stream, ENTRIES_PER_CHUNK);
+    chunk->page = 0;
 }
 
 static bool is_in_log(uint64_t body)
@@ -36,27 +38,41 @@ static bool is_in_log(uint64_t body)
     return body != 0 && !(body & SPILLED);
 }
 
-static void choose(const struct queue *queue, uint64_t from, struct state_part *part)
+/* A record ends with a chunk, which may be a page when the next one is written. */
+static bool is_full(const struct state_part *part, uint64_t max_items)
+{
+    return part->entries + ENTRIES_PER_CHUNK > ENTRIES_PER_RECORD ||
+           part->pages == PAGES_PER_RECORD || part->entries + part->pages >= max_items;
+}
+
+static void choose_entries(const struct queue *queue, uint64_t from, struct state_part *part)
+{
+    const struct entries *entries = &queue->entries;
+    uint64_t end = (from / ENTRIES_PER_CHUNK + 1) * ENTRIES_PER_CHUNK;
+
+    forget_page(queue, entries_chunk(entries, from));
+    for (uint64_t p = from; p < end && p < entries->tail; p = entries_next_live(entries, p + 1))
+        if (is_in_log(entries_body(entries, p)))
+            part->entry_at[part->entries++] = p;
+}
+
+static void choose(const struct queue *queue, uint64_t from, uint64_t max_items,
+                   struct state_part *part)
 {
     const struct entries *entries = &queue->entries;
     uint64_t p = entries_next_live(entries, from);
 
     part->entries = 0;
     part->pages = 0;
-    while (p < entries->tail && part->entries < ENTRIES_PER_RECORD &&
-           part->pages < PAGES_PER_RECORD) {
+    while (p < entries->tail && !is_full(part, max_items)) {
         uint64_t base = p - p % ENTRIES_PER_CHUNK;
         const struct entry_page *page = entries_page(entries, p);
-        if (page) {
-            struct entry_bits kept = bits_and(&page->live, &page->kept);
-            if (bits_count(&kept) > 0)
-                part->page_at[part->pages++] = base;
-            p = base + ENTRIES_PER_CHUNK - 1;
-        } else if (is_in_log(entries_body(entries, p))) {
-            part->entry_at[part->entries++] = p;
-            forget_page(entries_chunk(entries, p));
-        }
-        p = entries_next_live(entries, p + 1);
+        if (!page)
+            choose_entries(queue, p, part);
+        else if (!(page->id &
+                   SPILLED)) /* even if only transient ones are left: the page is needed */
+            part->page_at[part->pages++] = base;
+        p = entries_next_live(entries, base + ENTRIES_PER_CHUNK);
     }
     part->next = p;
 }
@@ -122,22 +138,26 @@ static void write_page(struct log_gather *gather, const struct stage *stage,
     writer_u64(w, page->kept_in.first);
     writer_u64(w, page->kept_in.last);
     log_gather_live(gather, record_id_part(page->id), record_id_part(page->id));
-    log_gather_live(gather, page->kept_in.first, page->kept_in.last);
+    if (bits_count(&kept) > 0)
+        log_gather_live(gather, page->kept_in.first, page->kept_in.last);
     log_gather_weight(gather, bits_count(&kept),
                       record_page_size(ENTRIES_PER_CHUNK) +
                           page->body_bytes * bits_count(&kept) / bits_count(&page->live) +
                           (uint64_t)bits_count(&kept) * BODY_OVERHEAD);
 }
 
+/* From `walk` on. Returns how much it wrote; the walk is in the middle of the queue when there is more. */
 static uint64_t write_queue(struct log_gather *gather, const struct stage *stage,
-                            const struct queue *queue)
+                            const struct queue *queue, struct queue_walk *walk, uint64_t max_items)
 {
     struct state_part part = {0};
     uint64_t written = 0;
 
+    if (walk->incarnation == queue->ref.incarnation)
+        part.next = walk->position;
     do {
         struct writer w;
-        choose(queue, part.next, &part);
+        choose(queue, part.next, max_items - written, &part);
         w = begin_state(gather, queue, &part);
         for (uint32_t i = 0; i < part.entries; i++)
             write_entry(gather, stage, queue, part.entry_at[i], &w);
@@ -145,24 +165,28 @@ static uint64_t write_queue(struct log_gather *gather, const struct stage *stage
             write_page(gather, stage, queue, part.page_at[i], &w);
         BUG_ON(w.failed || w.pos != w.end, "queue state of %zu octets", writer_len(&w));
         written += part.entries + part.pages;
-    } while (part.next < queue->entries.tail);
+    } while (part.next < queue->entries.tail && written < max_items);
+    walk->incarnation = part.next < queue->entries.tail ? queue->ref.incarnation : 0;
+    walk->position = part.next;
     return written;
 }
 
-uint32_t state_write_queues(struct log_gather *gather, const struct queue_host *host, uint32_t slot,
-                            uint32_t slots, uint64_t max_entries)
+bool state_write_queues(struct log_gather *gather, const struct queue_host *host,
+                        struct queue_walk *walk, uint32_t slots, uint64_t max_items)
 {
     uint64_t written = 0;
 
-    for (; slot < slots; slot++) {
-        struct queue *queue = queue_table_get(host->table, slot);
-        if (!queue || !queue->settings.durable || queue->sequence == 0)
-            continue;
-        if (written > max_entries)
-            return slot;
-        written += 1 + write_queue(gather, host->stage, queue);
+    while (walk->slot < slots) {
+        const struct queue *queue = queue_table_get(host->table, walk->slot);
+        if (written >= max_items)
+            return false;
+        if (queue && queue->settings.durable && queue->sequence != 0)
+            written += 1 + write_queue(gather, host->stage, queue, walk, max_items - written);
+        else
+            walk->incarnation = 0;
+        walk->slot += walk->incarnation == 0;
     }
-    return 0;
+    return true;
 }
 
 /* ---- the catalog ---- */

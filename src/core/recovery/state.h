@@ -6,11 +6,12 @@
 #include "core/catalog/catalog.h"
 #include "core/queue/queue.h"
 
-/* The states of the durable queues of `host` in slots [slot, slots), and which bodies they need. Ends after
- * the queue with which more than `max_entries` were written: returns the slot to go on from, 0 at the end.
- * Thread: the host's shard. */
-uint32_t state_write_queues(struct log_gather *gather, const struct queue_host *host, uint32_t slot,
-                            uint32_t slots, uint64_t max_entries);
+/* The states of the durable queues of `host` in slots below `slots`, and which bodies they need, from `walk` on. Ends
+ * with about `max_items` entries and pages: returns false, and `walk` says where to go on; true at the end.
+ * What a queue has is written in the order of positions; it may change between two calls, of which recovery.c takes
+ * account. Thread: the host's shard. */
+bool state_write_queues(struct log_gather *gather, const struct queue_host *host,
+                        struct queue_walk *walk, uint32_t slots, uint64_t max_items);
 
 /* All that is durable in the working view. `captured`: log_next_id of the stream that gets the catalog's
  * records. Thread: the catalog's writer. */
