@@ -11,9 +11,15 @@
 
 /* Owner: the shard where it is. Freed when the log has taken what it gathered. */
 struct spill_sweep {
+    struct deferred rest; /* first: shard_defer */
     struct node *node;
     struct log_checkpoint *checkpoint;
+    struct log_gather gather;
+    struct queue_walk walk; /* over the queues of the shard that is at work */
 };
+
+/* Pages that one turn looks at: about half a millisecond. */
+#define ITEMS_PER_TURN 4096U
 
 /* ---- events: on the log's threads ---- */
 
@@ -102,14 +108,25 @@ void spill_hand_over(struct broker_shard *here)
         (void)stage_submit(here->queues.spill, true);
 }
 
+static void sweep_step(struct broker_shard *here, void *moving);
+
+static void sweep_rest(struct deferred *work, struct shard *shard)
+{
+    sweep_step(broker_of(shard), work);
+}
+
 static void sweep_step(struct broker_shard *here, void *moving)
 {
     struct spill_sweep *sweep = moving;
-    struct log_gather gather = {0};
     uint32_t slots = atomic_load(&sweep->node->slots[here->shard->id].used);
 
-    queue_host_gather_spilled(&here->queues, slots, &gather);
-    log_checkpoint_add(sweep->checkpoint, &gather, here->shard->id, 0);
+    if (!queue_host_gather_spilled(&here->queues, &sweep->walk, slots, &sweep->gather,
+                                   ITEMS_PER_TURN)) {
+        shard_defer(here->shard, &sweep->rest, sweep_rest);
+        return;
+    }
+    sweep->walk = (struct queue_walk){0};
+    log_checkpoint_add(sweep->checkpoint, &sweep->gather, here->shard->id, 0);
     if (here->shard->id + 1U < here->shard->count) {
         broker_move(here, (uint16_t)(here->shard->id + 1), sweep, sweep_step);
         return;
@@ -128,8 +145,9 @@ void spill_sweep_if_wanted(struct broker_shard *here)
         here->shard->stopping)
         return;
     atomic_store(&node->wants_spill_sweep, false);
-    sweep = mem_alloc(sizeof *sweep);
-    *sweep = (struct spill_sweep){node, log_checkpoint_begin(node->spill)};
+    sweep = mem_alloc_zero(sizeof *sweep);
+    sweep->node = node;
+    sweep->checkpoint = log_checkpoint_begin(node->spill);
     atomic_store(&node->spill_sweep, sweep);
     sweep_step(here, sweep);
 }
@@ -140,8 +158,10 @@ void spill_stop(struct node *node)
 
     if (!atomic_load(&node->has_spill))
         return;
-    if (sweep) /* the shards ended while it was on its way */
+    if (sweep) { /* the shards ended while it was on its way */
+        log_gather_free(&sweep->gather);
         log_checkpoint_cancel(sweep->checkpoint);
+    }
     mem_free(sweep);
     log_stop(node->spill);
 }

@@ -136,6 +136,7 @@ void spill_stop(struct sim *sim)
 {
     struct sim_spill *spill = &sim->spill;
 
+    log_gather_free(&spill->gather);
     if (spill->sweep)
         log_checkpoint_cancel(spill->sweep);
     spill->sweep = NULL;
@@ -180,17 +181,20 @@ static void begin_sweep(struct sim *sim)
     spill->wants_sweep = false;
     spill->sweep = log_checkpoint_begin(spill->log);
     spill->sweep_shard = 0;
+    spill->walk = (struct queue_walk){0};
 }
 
 static void sweep_step(struct sim *sim)
 {
     struct sim_spill *spill = &sim->spill;
     struct sim_shard *at = &sim->shards[spill->sweep_shard];
-    struct log_gather gather = {0};
 
     shard_current = at->shard;
-    queue_host_gather_spilled(&at->host, at->slots, &gather);
-    log_checkpoint_add(spill->sweep, &gather, spill->sweep_shard, 0);
+    if (!queue_host_gather_spilled(&at->host, &spill->walk, at->slots, &spill->gather,
+                                   1 + roll(sim, 30)))
+        return;
+    spill->walk = (struct queue_walk){0};
+    log_checkpoint_add(spill->sweep, &spill->gather, spill->sweep_shard, 0);
     if (++spill->sweep_shard < sim->shard_count)
         return;
     say(sim, "sweep of the spill is gathered");

@@ -231,7 +231,9 @@ struct sim_spill {
     bool wants_sweep;
     bool is_sweep_written;
     struct log_checkpoint *sweep; /* being gathered */
-    uint16_t sweep_shard;         /* the next */
+    struct log_gather gather;
+    struct queue_walk walk;
+    uint16_t sweep_shard; /* the next */
 };
 
 /* What clients of a history do beside the usual, so that much is written and little of it lives. */

@@ -7,6 +7,9 @@
 /* Of one record. */
 #define ITEMS_MAX 1024U
 
+/* A chunk in memory takes as long as so many pages. */
+#define CHUNK_ITEMS 16ULL
+
 /* What a body's record has beside its image, about. */
 #define BODY_OVERHEAD 64U
 
@@ -21,6 +24,7 @@ struct spill_state {
     struct log_gather *gather;
     struct log_stream *stream; /* the spill's */
     uint64_t incarnation;
+    uint64_t items_left; /* that may be looked at in this turn */
     uint32_t bodies;
     uint32_t pages;
     uint32_t ranges;
@@ -143,35 +147,48 @@ static void gather_chunk(struct spill_state *state, const struct entries *entrie
     }
 }
 
-static void gather_queue(struct spill_state *state, const struct queue *queue)
+/* From `walk` on, which is in the middle of the queue when there is more. */
+static void gather_queue(struct spill_state *state, const struct queue *queue,
+                         struct queue_walk *walk)
 {
     const struct entries *entries = &queue->entries;
-    uint64_t p = entries_next_live(entries, 0);
+    bool goes_on = walk->incarnation == queue->ref.incarnation;
+    uint64_t p = entries_next_live(entries, goes_on ? walk->position : 0);
 
     state->incarnation = queue->ref.incarnation;
-    while (p < entries->tail) {
+    while (p < entries->tail && state->items_left > 0) {
         uint64_t first = p - p % ENTRIES_PER_CHUNK;
         const struct entry_page *page = entries_page(entries, p);
         if (page)
             gather_page(state, page, first);
         else
             gather_chunk(state, entries, entries_chunk(entries, p));
+        state->items_left -= MIN(state->items_left, page ? 1ULL : CHUNK_ITEMS);
         p = entries_next_live(entries, first + ENTRIES_PER_CHUNK);
     }
     flush(state);
+    walk->incarnation = p < entries->tail ? queue->ref.incarnation : 0;
+    walk->position = p;
 }
 
-void queue_host_gather_spilled(struct queue_host *host, uint32_t slots, struct log_gather *gather)
+bool queue_host_gather_spilled(struct queue_host *host, struct queue_walk *walk, uint32_t slots,
+                               struct log_gather *gather, uint64_t max_items)
 {
-    struct spill_state state = {.gather = gather};
+    struct spill_state state = {.gather = gather, .items_left = max_items};
 
     if (!host->spill)
-        return; /* nothing of this shard's has gone there yet */
+        return true; /* nothing of this shard's has gone there yet */
     state.stream = host->spill->stream;
-
-    for (uint32_t slot = 0; slot < slots; slot++) {
-        struct queue *queue = queue_table_get(host->table, slot);
+    while (walk->slot < slots) {
+        const struct queue *queue = queue_table_get(host->table, walk->slot);
+        if (state.items_left == 0)
+            return false;
+        state.items_left--;
         if (queue)
-            gather_queue(&state, queue);
+            gather_queue(&state, queue, walk);
+        else
+            walk->incarnation = 0;
+        walk->slot += walk->incarnation == 0;
     }
+    return true;
 }
