@@ -99,9 +99,10 @@ static void tell_of_disk(const struct torture_counts *counts)
 {
     printf("cleaner: %llu segments emptied in %llu rounds, %llu KiB moved; the disk's use was "
            "looked at %llu times, at most %llu %% of the bound, %llu looks above half of it; "
-           "%llu bounds would have been broken without the cleaner\n",
+           "%llu bounds would have been broken without the cleaner, %llu times it found no end\n",
            U(counts->cleaned), U(counts->rounds), U(counts->moved >> 10), U(counts->bounds),
-           U(counts->bound_most), U(counts->bounds_near), U(counts->bounds_held));
+           U(counts->bound_most), U(counts->bounds_near), U(counts->bounds_held),
+           U(counts->restless));
 }
 
 static void tell(const struct torture_counts *counts)

@@ -505,6 +505,7 @@ struct torture_counts {
     uint64_t spill_refusals; /* it could not be begun */
     uint64_t bounds;         /* looks at the disk's use */
     uint64_t bound_most;     /* of 100, how much of what it may the log has taken */
+    uint64_t restless;       /* pauses in which the cleaner found no end */
     uint64_t cleaned;        /* segments */
     uint64_t moved;          /* octets */
     uint64_t rounds;         /* of cleaning */
