@@ -56,12 +56,22 @@ static uint64_t shard_bytes(const struct broker_shard *broker)
            queue_host_bytes(&broker->queues);
 }
 
+bool alarm_change(struct node *node, enum alarm alarm, bool on)
+{
+    uint32_t bit = (uint32_t)alarm;
+    uint32_t before =
+        on ? atomic_fetch_or(&node->alarms, bit) : atomic_fetch_and(&node->alarms, ~bit);
+
+    if (((before & bit) != 0) == on)
+        return false;
+    if (on)
+        atomic_fetch_add(&node->alarm_counts[__builtin_ctz(bit)], 1);
+    return true;
+}
+
 static void set_alarm(struct node *node, bool on, uint64_t used)
 {
-    uint32_t before = on ? atomic_fetch_or(&node->alarms, ALARM_MEMORY)
-                         : atomic_fetch_and(&node->alarms, ~(uint32_t)ALARM_MEMORY);
-
-    if (((before & ALARM_MEMORY) != 0) == on)
+    if (!alarm_change(node, ALARM_MEMORY, on))
         return; /* another shard was faster */
     if (on)
         log_warn("memory resource limit alarm set: publishers will be blocked until it clears",

@@ -5,6 +5,9 @@
 
 #include "broker/node.h"
 
+/* Set or clear one; returns whether that changed it. Any thread. */
+bool alarm_change(struct node *node, enum alarm alarm, bool on);
+
 /* Publish this shard's use and look at the sum; once a turn. */
 void alarm_measure(struct broker_shard *broker);
 

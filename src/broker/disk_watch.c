@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker/alarm.h"
 
 #include <errno.h>
 #include <sys/statvfs.h>
@@ -27,10 +28,7 @@ struct disk_watch {
 
 static void set_alarm(struct disk_watch *watch, bool on, uint64_t free_bytes)
 {
-    uint32_t before = on ? atomic_fetch_or(&watch->node->alarms, ALARM_DISK_FREE)
-                         : atomic_fetch_and(&watch->node->alarms, ~(uint32_t)ALARM_DISK_FREE);
-
-    if (((before & ALARM_DISK_FREE) != 0) == on)
+    if (!alarm_change(watch->node, ALARM_DISK_FREE, on))
         return;
     if (on)
         log_warn("disk resource limit alarm set: publishers will be blocked until it clears",

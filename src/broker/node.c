@@ -285,12 +285,7 @@ static void on_failed(void *context, int error)
 
 static void on_space(void *context, bool is_low)
 {
-    struct node *node = context;
-
-    if (is_low)
-        atomic_fetch_or(&node->alarms, ALARM_DISK);
-    else
-        atomic_fetch_and(&node->alarms, ~(uint32_t)ALARM_DISK);
+    (void)alarm_change(context, ALARM_DISK, is_low);
 }
 
 static void on_checkpoint_due(void *context)

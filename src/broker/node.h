@@ -26,6 +26,7 @@ enum alarm {
     ALARM_SPILL = 1 << 2,     /* the same of the spill */
     ALARM_DISK_FREE = 1 << 3, /* less free than the limit */
 };
+#define ALARM_COUNT 4U
 
 struct node_settings {
     uint16_t shards;
@@ -59,10 +60,11 @@ struct node {
     bool is_new;       /* nothing was ever declared, or --recover found no vhost */
     struct listener *listeners[8];
     uint32_t listener_count;
-    uint64_t token_secret;                     /* makes direct reply-to addresses hard to guess */
-    struct slot_allocator slots[SHARDS_MAX];   /* the writer's */
-    _Atomic uint32_t queue_counts[SHARDS_MAX]; /* queues placed per shard */
-    _Atomic uint32_t alarms;                   /* enum alarm bits */
+    uint64_t token_secret;                      /* makes direct reply-to addresses hard to guess */
+    struct slot_allocator slots[SHARDS_MAX];    /* the writer's */
+    _Atomic uint32_t queue_counts[SHARDS_MAX];  /* queues placed per shard */
+    _Atomic uint32_t alarms;                    /* enum alarm bits */
+    _Atomic uint64_t alarm_counts[ALARM_COUNT]; /* how often each was set */
     _Atomic uint64_t catalog_lsn; /* of the newest catalog record, on CATALOG_SHARD's stream */
     _Atomic uint64_t last_transaction;
     _Atomic bool has_failed; /* the log: nothing is promised any more */

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker/alarm.h"
 #include "broker/mail.h"
 #include "core/queue/spill.h"
 
@@ -42,12 +43,7 @@ static void on_failed(void *context, int error)
 
 static void on_space(void *context, bool is_low)
 {
-    struct node *node = context;
-
-    if (is_low)
-        atomic_fetch_or(&node->alarms, ALARM_SPILL);
-    else
-        atomic_fetch_and(&node->alarms, ~(uint32_t)ALARM_SPILL);
+    (void)alarm_change(context, ALARM_SPILL, is_low);
 }
 
 static void on_due(void *context)

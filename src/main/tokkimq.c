@@ -6,6 +6,7 @@
 #include "broker/disk_watch.h"
 #include "broker/node.h"
 #include "broker/recover.h"
+#include "broker/status.h"
 #include "main/options.h"
 #include "main/store.h"
 #include "proto/amqp091/conn.h"
@@ -31,12 +32,13 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* SIGTERM and SIGINT are taken by main alone, with sigwait. */
+/* SIGTERM, SIGINT and SIGUSR1 are taken by main alone, with sigwait. */
 static void block_signals(sigset_t *waited)
 {
     sigemptyset(waited);
     sigaddset(waited, SIGTERM);
     sigaddset(waited, SIGINT);
+    sigaddset(waited, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, waited, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -131,11 +133,20 @@ static int load(struct node *node, const struct options *options)
     return 0;
 }
 
+/* Until one that ends the node; returns it. SIGUSR1 asks how it is. */
+static int wait_for_signal(struct node *node, const sigset_t *waited)
+{
+    int number = 0;
+
+    while (sigwait(waited, &number) == 0 && number == SIGUSR1)
+        status_log(node);
+    return number;
+}
+
 /* Serve until a signal comes. */
 static int run(struct node *node, const struct options *options, const sigset_t *waited)
 {
     struct disk_watch *watch = NULL;
-    int number = 0;
     int rc = open_listener(node, options);
 
     if (rc == 0)
@@ -153,8 +164,7 @@ static int run(struct node *node, const struct options *options, const sigset_t 
     print_banner(node, options);
     log_info("node started", "name=%.*s port=%u shards=%u", STR_ARG(node->settings.name),
              listener_port(node->listeners[0]), node->settings.shards);
-    sigwait(waited, &number);
-    log_info("node stopping", "signal=%d", number);
+    log_info("node stopping", "signal=%d", wait_for_signal(node, waited));
     disk_watch_stop(watch);
     rc = node_stop(node);
     log_info("node stopped", "%s", "");
