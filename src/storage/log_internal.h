@@ -122,7 +122,8 @@ struct log {
     uint64_t since_checkpoint;    /* octets */
     bool is_checkpoint_due;       /* told, and not begun yet */
     bool wants_spare;
-    bool is_space_low;
+    bool is_space_low;    /* the next segment could not be prepared ... */
+    bool has_told_low;    /* ... and events.space knows */
     uint64_t next_ask_ms; /* for a checkpoint that may make room; the helper's */
     bool has_writer_ended;
     /* Somebody waits for what was submitted: a full disk is not waited for any more. */

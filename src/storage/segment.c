@@ -133,6 +133,7 @@ static void add_spare(struct log *log, uint64_t number)
     pthread_mutex_lock(&log->mutex);
     BUG_ON(log->spare_count == ARRAY_LEN(log->spares), "%u spare segments", log->spare_count);
     log->spares[log->spare_count++] = number;
+    log->is_space_low = false; /* a stop that needs the next one at once is not to give up */
     log->wants_spare = false;
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);

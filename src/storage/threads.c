@@ -78,8 +78,9 @@ static void set_space(struct log *log, bool is_low, int error)
     bool changed;
 
     pthread_mutex_lock(&log->mutex);
-    changed = log->is_space_low != is_low;
+    changed = log->has_told_low != is_low;
     log->is_space_low = is_low;
+    log->has_told_low = is_low;
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
     if (!changed)
