@@ -110,7 +110,7 @@ static bool has_mixed_page(const struct sim *sim)
 
 /* ---- what is taken ---- */
 
-#define FILES_MAX 4096U
+#define FILES_MAX 1024U
 
 struct files {
     char names[FILES_MAX][DISK_NAME_MAX];
@@ -226,7 +226,8 @@ static bool spill_goes_on(struct sim *sim)
 
 static uint64_t emptied_segments(const struct sim *sim)
 {
-    return log_clean_counts(sim->log).segments + log_clean_counts(sim->spill.log).segments;
+    uint64_t spilled = sim->spill.log ? log_clean_counts(sim->spill.log).segments : 0;
+    return log_clean_counts(sim->log).segments + spilled;
 }
 
 /* Round after round, since what is moved does not fill segments of 64 KiB well enough: a batch that does not fit the

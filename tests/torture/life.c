@@ -165,7 +165,6 @@ bool life_begin(struct sim *sim)
         life_end(sim);
         return false;
     }
-    spill_open(sim);
     catalog_set_journal(sim->catalog, journal, sim);
     if (!sim->vhost)
         add_vhost(sim);

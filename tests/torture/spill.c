@@ -66,7 +66,8 @@ static void plan_limit(struct sim *sim)
 
 /* ---- a life ---- */
 
-void spill_open(struct sim *sim)
+/* A node does this at its start; here not in lives that never need it, for their number. */
+static void open_spill(struct sim *sim)
 {
     struct log_settings settings = settings_of(sim);
     struct sim_spill *spill = &sim->spill;
@@ -118,6 +119,8 @@ void spill_begin(struct sim *sim, uint16_t shard)
 
     if (host->spill)
         return;
+    if (!spill->log)
+        open_spill(sim);
     if (!spill->is_started)
         start(sim);
     if (spill->is_started)

@@ -398,7 +398,6 @@ void bulk_random(struct sim *sim);
 bool is_left_alone(const struct sim *sim, uint8_t name);
 
 /* spill.c: as broker/spill.c */
-void spill_open(struct sim *sim);
 /* This shard is about to page out. */
 void spill_begin(struct sim *sim, uint16_t shard);
 void spill_hand_over(struct sim *sim, uint16_t shard);
