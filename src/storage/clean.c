@@ -108,6 +108,15 @@ static uint64_t octets_before(const struct log *log, uint64_t keep_from)
     return sum;
 }
 
+/* What the last round wrote takes as many segments as it has emptied, since records pack badly into them, and
+ * nothing else has happened: another would do the same, and so for ever. */
+static bool was_in_vain(const struct log *log, uint64_t written, uint64_t settled)
+{
+    const struct cleaner *cleaner = &log->cleaner;
+    return settled == 0 && cleaner->old >= cleaner->begun_old &&
+           written <= cleaner->moved + 2 * log->settings.segment_bytes;
+}
+
 /* The states count a body for each queue that has it. By how much that is wrong says the last count, which
  * grows old as the log is written and messages go, and which a start forgets. */
 static bool wants_round(struct log *log, const struct log_checkpoint *checkpoint)
@@ -126,6 +135,8 @@ static bool wants_round(struct log *log, const struct log_checkpoint *checkpoint
         return false;
     if (!cleaner->has_counted)
         return true;
+    if (was_in_vain(log, written, settled))
+        return false;
     if (cleaner->old - log->settings.slack_bytes > live + live / 2)
         return true;
     /* Nothing dies of being written: where next to nothing was settled there is nothing to be found. */
@@ -141,10 +152,17 @@ static bool begin(struct log *log, struct log_checkpoint *checkpoint)
     if (!log->settings.mark || checkpoint->is_clean || cleaner->phase != CLEAN_IDLE ||
         !wants_round(log, checkpoint))
         return false;
+    pthread_mutex_lock(&log->mutex);
+    cleaner->begun_old = cleaner->old;
+    cleaner->begun_written = cleaner->written;
+    cleaner->begun_settled = cleaner->settled;
+    cleaner->begun_messages = cleaner->messages;
+    pthread_mutex_unlock(&log->mutex);
     cleaner->checkpoint = checkpoint;
     cleaner->part = checkpoint->all.first;
     cleaner->offset = 0;
     cleaner->chosen = 0;
+    cleaner->was_passed = false;
     cleaner->moved = 0;
     cleaner->next_ns = 0;
     cleaner->phase = CLEAN_COUNT;
@@ -160,6 +178,7 @@ void clean_take(struct log *log, struct log_checkpoint *checkpoint)
     if (clean_is_marking(log)) {
         free_checkpoint(&cleaner->held);
         cleaner->held = checkpoint;
+        cleaner->was_passed = true;
         return;
     }
     checkpoint_recycle(checkpoint);
@@ -250,9 +269,9 @@ static void end_count(struct log *log)
     cleaner->live = mark_sum(marker);
     pthread_mutex_lock(&log->mutex);
     cleaner->has_counted = true;
-    cleaner->written = 0;
-    cleaner->counted_settled = cleaner->settled;
-    cleaner->counted_messages = cleaner->messages;
+    cleaner->written -= cleaner->begun_written;
+    cleaner->counted_settled = cleaner->begun_settled;
+    cleaner->counted_messages = cleaner->begun_messages;
     pthread_mutex_unlock(&log->mutex);
     if (weight > 0)
         cleaner->share = MIN((double)cleaner->live / (double)weight, 1.0);
@@ -347,6 +366,6 @@ void clean_over(struct log *log)
               (unsigned long long)cleaner->old);
     atomic_fetch_add_explicit(&cleaner->segments_cleaned, cleaner->chosen, memory_order_relaxed);
     end_round(cleaner);
-    if (cleaner->chosen > 0)
+    if (cleaner->chosen > 0 || cleaner->was_passed)
         log_ask_for_room(log);
 }

@@ -79,9 +79,14 @@ struct cleaner {
     double share;  /* live octets by what the states say: bodies that queues share count for each */
     uint64_t old;  /* octets of segments before the replay */
     uint64_t live; /* of them, when last counted */
-    uint32_t chosen;           /* segments of this round */
-    uint64_t moved;            /* octets, in this round */
-    bool has_counted;          /* since the start */
+    uint32_t chosen;        /* segments of this round */
+    uint64_t moved;         /* octets, in this round */
+    bool has_counted;       /* since the start */
+    bool was_passed;        /* a checkpoint was held: what it says was not looked at */
+    uint64_t begun_old;     /* as below, and ... */
+    uint64_t begun_written; /* ... as further below, when the round began */
+    uint64_t begun_settled;
+    uint64_t begun_messages;
     bool is_urgent;            /* the bound is reached: no pauses */
     uint64_t messages;         /* live ones, in the newest checkpoint */
     uint64_t counted_messages; /* in that of the last count */
