@@ -262,8 +262,12 @@ static ssize_t send_once(struct stream *stream, size_t *asked)
     ssize_t n;
 
     message.msg_iovlen = gather(stream, iov, asked);
+    /* A reply of one piece is the most frequent: without the message header to copy and check, the closed loop of
+     * the bench takes a tenth less of the broker's time. */
     do {
-        n = sendmsg(stream->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = message.msg_iovlen == 1
+                ? send(stream->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                : sendmsg(stream->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n == -1 && errno == EINTR);
     if (n == -1)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
