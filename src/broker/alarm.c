@@ -29,14 +29,17 @@ uint64_t node_queue_bytes(const struct node *node)
     return sum;
 }
 
-/* Without the blocks that connections receive into at present. */
+/* Without the blocks that connections receive into at present. What is left of pages can leave no more: it counts up to
+ * half of what there may be, so that however long queues are there is room for what is on its way. */
 static uint64_t queue_bytes(const struct broker_shard *broker)
 {
     const struct shard *shard = broker->shard;
     uint64_t receiving = (uint64_t)shard->receive_owned * BLOCK_RECEIVE_BYTES;
+    uint64_t pages = queue_host_page_bytes(&broker->queues);
+    uint64_t half = broker->node->settings.queue_memory_bytes / 2 / shard->count;
 
     return shard->blocks.bytes_in_use - MIN(receiving, shard->blocks.bytes_in_use) +
-           queue_host_bytes(&broker->queues);
+           queue_host_bytes(&broker->queues) - pages + MIN(pages, half);
 }
 
 static uint64_t shard_bytes(const struct broker_shard *broker)

@@ -122,6 +122,9 @@ static void sweep_step(struct broker_shard *here, void *moving)
         return;
     }
     sweep->walk = (struct queue_walk){0};
+    /* The cleaner will want to read what the sweep names. That it is written is not waited for: on a full disk the
+     * sweep is what makes room. */
+    spill_hand_over(here);
     log_checkpoint_add(sweep->checkpoint, &sweep->gather, here->shard->id, 0);
     if (here->shard->id + 1U < here->shard->count) {
         broker_move(here, (uint16_t)(here->shard->id + 1), sweep, sweep_step);

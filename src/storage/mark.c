@@ -12,6 +12,8 @@
 /* ... but all together take no more memory. */
 #define BITS_BYTES_MAX (16U * 1024U * 1024U)
 #define IDS_MIN 1024U
+/* Looked up while the log waits. */
+#define PARTS_AT_ONCE 256U
 
 /* ---- life ---- */
 
@@ -180,11 +182,15 @@ void log_mark_parts(struct log_marker *marker, uint64_t first, uint64_t last)
     struct log *log = marker->log;
     struct part_place place;
 
-    pthread_mutex_lock(&log->mutex);
-    for (uint64_t part = first; part <= last; part++)
-        if (places_find(&log->places, part, &place) && place.segment < marker->slot_count)
-            marker->segments[place.segment].is_whole = true;
-    pthread_mutex_unlock(&log->mutex);
+    while (first <= last) {
+        uint64_t end = MIN(last - first, PARTS_AT_ONCE - 1ULL) + first;
+        pthread_mutex_lock(&log->mutex);
+        for (uint64_t part = first; part <= end; part++)
+            if (places_find(&log->places, part, &place) && place.segment < marker->slot_count)
+                marker->segments[place.segment].is_whole = true;
+        pthread_mutex_unlock(&log->mutex);
+        first = end + 1;
+    }
 }
 
 uint64_t *log_mark_progress(struct log_marker *marker)

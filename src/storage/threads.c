@@ -108,30 +108,6 @@ void log_ask_for_room(struct log *log)
         log->settings.events.checkpoint_due(log->settings.events.context);
 }
 
-static void prepare_one(struct log *log)
-{
-    int rc = segment_prepare(log);
-    struct timespec until = in_ms(SPACE_RETRY_MS);
-    uint64_t now = clock_mono_ms();
-    bool asks;
-
-    set_space(log, rc != 0, rc);
-    if (rc == 0)
-        return;
-    pthread_mutex_lock(&log->mutex);
-    /* One that failed as well is no reason to try again at once. */
-    asks = log->since_checkpoint > 0 && now >= log->next_ask_ms;
-    if (asks)
-        log->next_ask_ms = now + SPACE_RETRY_MS;
-    pthread_mutex_unlock(&log->mutex);
-    if (asks)
-        log_ask_for_room(log);
-    pthread_mutex_lock(&log->mutex);
-    if (!atomic_load(&log->is_stopping))
-        (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
-    pthread_mutex_unlock(&log->mutex);
-}
-
 /* While the log ends, or its disk is full, nothing is cleaned. Thread: under the mutex. */
 static bool may_clean(const struct log *log)
 {
@@ -149,6 +125,31 @@ static void clean_or_not(struct log *log)
     pthread_mutex_unlock(&log->mutex);
     if (!may && clean_is_marking(log))
         clean_abandon(log);
+}
+
+static void prepare_one(struct log *log)
+{
+    int rc = segment_prepare(log);
+    struct timespec until = in_ms(SPACE_RETRY_MS);
+    uint64_t now = clock_mono_ms();
+    bool asks;
+
+    set_space(log, rc != 0, rc);
+    if (rc == 0)
+        return;
+    clean_or_not(log);
+    pthread_mutex_lock(&log->mutex);
+    /* One that failed as well is no reason to try again at once. */
+    asks = log->since_checkpoint > 0 && now >= log->next_ask_ms;
+    if (asks)
+        log->next_ask_ms = now + SPACE_RETRY_MS;
+    pthread_mutex_unlock(&log->mutex);
+    if (asks)
+        log_ask_for_room(log);
+    pthread_mutex_lock(&log->mutex);
+    if (!atomic_load(&log->is_stopping))
+        (void)pthread_cond_timedwait(&log->changed, &log->mutex, &until);
+    pthread_mutex_unlock(&log->mutex);
 }
 
 static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
@@ -169,7 +170,7 @@ static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
     if (rc != 0) /* the next is due after a small part of what else lies between two */
         log->since_checkpoint = MAX(log->since_checkpoint,
                                     log->settings.checkpoint_bytes / RETRY_PART * (RETRY_PART - 1));
-    has_room = log->spare_count > 0;
+    has_room = log->spare_count > 0 || (log->has_told_low && !log->is_space_low);
     pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
     if (has_room)

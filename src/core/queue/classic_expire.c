@@ -5,7 +5,7 @@
 #include "core/queue/loader.h"
 
 /* Messages that expire in one turn, and what a look at a chunk is worth of them: a million that expire together hold
- * nobody up for longer than some hundred microseconds at a time. */
+ * nobody up for longer than some hundred microseconds at a time (but that all their timers fire in the first). */
 #define WORK_PER_TURN 4096U
 #define LOOK_WORK 8U
 /* Pages that are read for their times at once, after a start. */

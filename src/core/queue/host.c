@@ -58,10 +58,14 @@ void queue_host_dispatch(struct queue_host *host)
     }
 }
 
+uint64_t queue_host_page_bytes(const struct queue_host *host)
+{
+    return host->store.pages.in_use * host->store.pages.object_bytes + host->store.expiry_bytes;
+}
+
 uint64_t queue_host_bytes(const struct queue_host *host)
 {
     return host->store.chunks.in_use * host->store.chunks.object_bytes +
-           host->store.pages.in_use * host->store.pages.object_bytes + host->store.expiry_bytes +
-           host->descriptors.in_use * host->descriptors.object_bytes +
+           queue_host_page_bytes(host) + host->descriptors.in_use * host->descriptors.object_bytes +
            host->consumers.in_use * host->consumers.object_bytes;
 }

@@ -94,5 +94,7 @@ void queue_host_drop_loads(struct queue_host *host);
 
 /* Memory of entries, descriptors and consumers, bytes. */
 uint64_t queue_host_bytes(const struct queue_host *host);
+/* Of that, what is known of chunks that have left memory. */
+uint64_t queue_host_page_bytes(const struct queue_host *host);
 
 #endif

@@ -54,8 +54,11 @@ void queue_begin_delete(struct queue *queue)
     assert_on_shard(queue->host->shard);
     BUG_ON(queue->state != QUEUE_LIVE, "queue %.*s deleted twice", STR_ARG(queue->name));
     queue->state = QUEUE_DELETING;
+    /* For the cleaners: what of it was where is not looked at. */
     if (queue->settings.durable && stage_keeps(queue->host->stage))
-        log_settled(queue->host->stage->stream, queue->entries.tail - queue->entries.head);
+        log_settled(queue->host->stage->stream, queue->ready + queue->unacked);
+    if (queue->host->spill)
+        log_settled(queue->host->spill->stream, queue->ready + queue->unacked);
 }
 
 void queue_free(struct queue *queue)

@@ -9,6 +9,8 @@
 /* Of one record: 40 and 80 KiB. */
 #define ENTRIES_PER_RECORD 1024U
 #define PAGES_PER_RECORD 1024U
+/* A chunk in memory takes about as long as so many pages. */
+#define LOOK_CHUNK 16U
 /* What a record has beside the octets of its message, about. */
 #define BODY_OVERHEAD 128U
 
@@ -19,6 +21,7 @@ struct state_part {
     uint64_t next; /* where the next record begins */
     uint32_t entries;
     uint32_t pages;
+    uint64_t looked; /* at pages, and entries in memory */
     uint64_t entry_at[ENTRIES_PER_RECORD];
     uint64_t page_at[PAGES_PER_RECORD];
 };
@@ -42,7 +45,7 @@ static bool is_in_log(uint64_t body)
 static bool is_full(const struct state_part *part, uint64_t max_items)
 {
     return part->entries + ENTRIES_PER_CHUNK > ENTRIES_PER_RECORD ||
-           part->pages == PAGES_PER_RECORD || part->entries + part->pages >= max_items;
+           part->pages == PAGES_PER_RECORD || part->looked >= max_items;
 }
 
 static void choose_entries(const struct queue *queue, uint64_t from, struct state_part *part)
@@ -64,9 +67,11 @@ static void choose(const struct queue *queue, uint64_t from, uint64_t max_items,
 
     part->entries = 0;
     part->pages = 0;
+    part->looked = 0;
     while (p < entries->tail && !is_full(part, max_items)) {
         uint64_t base = p - p % ENTRIES_PER_CHUNK;
         const struct entry_page *page = entries_page(entries, p);
+        part->looked += page ? 1 : LOOK_CHUNK;
         if (!page)
             choose_entries(queue, p, part);
         else if (!(page->id &
@@ -164,7 +169,7 @@ static uint64_t write_queue(struct log_gather *gather, const struct stage *stage
         for (uint32_t i = 0; i < part.pages; i++)
             write_page(gather, stage, queue, part.page_at[i], &w);
         BUG_ON(w.failed || w.pos != w.end, "queue state of %zu octets", writer_len(&w));
-        written += part.entries + part.pages;
+        written += part.looked;
     } while (part.next < queue->entries.tail && written < max_items);
     walk->incarnation = part.next < queue->entries.tail ? queue->ref.incarnation : 0;
     walk->position = part.next;
