@@ -271,6 +271,8 @@ static void settle_queue(const struct model *model, struct model_queue *queue,
         queue->messages[kept++] = message;
     }
     queue->count = kept;
+    /* A mark that no message showed may have been there, too; it ran ahead of those that come now. */
+    queue->ever_marked = MAX(queue->ever_marked, found->marked);
     /* After a good end each entry says for itself whether it was delivered. */
     if (is_clean)
         queue->marked = 0;

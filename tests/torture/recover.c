@@ -199,6 +199,7 @@ static int restore_messages(struct found_state *restoring, struct queue *queue, 
     if (rc != 0)
         return rc;
     found->tail = queue->entries.tail;
+    found->marked = queue->marked;
     sim->queues[name].marked = queue->marked;
     for (size_t i = 0; i < found->count; i++) {
         const struct found_message *message = &found->messages[i];

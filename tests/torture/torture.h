@@ -100,6 +100,7 @@ struct found_message {
 
 struct found_queue {
     uint64_t incarnation;
+    uint64_t marked;
     uint64_t tail;
     struct found_message *messages;
     size_t count;
