@@ -13,6 +13,9 @@
 #define ROUND_SEGMENTS 2U
 /* Identities in a round: 8 octets of memory each, twice that while they are collected. */
 #define ROUND_RECORDS 2000000U
+/* For what a sweep of the spill names and is still being written. */
+#define WAIT_NS 10000000ULL
+#define WAITS_MAX 300U
 /* How often to look for what was settled; a checkpoint is worth it from this part of all messages on. */
 #define LOOK_NS 5000000000ULL
 #define LOOK_PART 8U
@@ -161,6 +164,7 @@ static bool begin(struct log *log, struct log_checkpoint *checkpoint)
     cleaner->checkpoint = checkpoint;
     cleaner->part = checkpoint->all.first;
     cleaner->offset = 0;
+    cleaner->waited = 0;
     cleaner->chosen = 0;
     cleaner->was_passed = false;
     cleaner->moved = 0;
@@ -310,6 +314,8 @@ static int mark_next(struct log *log)
         rc = log->settings.mark(&cleaner->marker, &header, at + RECORD_HEADER_BYTES);
     if (rc == ERR_AGAIN)
         return 0;
+    if (rc == ERR_NOT_FOUND)
+        return rc;
     cleaner->marker.progress = 0;
     cleaner->offset += format_round_up(RECORD_HEADER_BYTES + header.octets, RECORD_ALIGN);
     if (rc == 0 && cleaner->offset >= part->used) {
@@ -324,7 +330,10 @@ static void mark_some(struct log *log)
     struct cleaner *cleaner = &log->cleaner;
     int rc = cleaner->part ? mark_next(log) : 0;
 
-    if (rc != 0) {
+    if (rc == ERR_NOT_FOUND && cleaner->waited++ < WAITS_MAX) {
+        /* The helper, which is here, may be what the writer waits for. */
+        cleaner->next_ns = clock_mono_ns() + WAIT_NS;
+    } else if (rc != 0) {
         log_warn("the log is not cleaned: what is live cannot be read", "error='%s'", err_text(rc));
         clean_abandon(log);
     } else if (!cleaner->part) {

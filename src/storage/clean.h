@@ -73,6 +73,7 @@ struct cleaner {
     const struct log_part *part;       /* of its records, the next to be looked at ... */
     uint32_t offset;                   /* ... and where in it */
     struct log_marker marker;
+    uint32_t waited;  /* times that something was not there yet */
     size_t next_id;   /* to be moved */
     uint64_t next_ns; /* not before */
     uint64_t look_ns; /* when to look again for what was settled */

@@ -39,7 +39,8 @@ struct log_events {
 struct log_marker;
 
 /* Calls log_mark for every record of the log that this record of a checkpoint refers to, however far away.
- * ERR_AGAIN: some were, and it is to be called again with the same record; it takes milliseconds at most.
+ * ERR_NOT_FOUND: something that it has to read is not there; it may be under way to the disk, so this is tried for
+ * some seconds. ERR_AGAIN: some were, and it is to be called again with the same record; it takes milliseconds at most.
  * Else not 0: it cannot be known, and nothing is cleaned. Thread: the log's helper. */
 typedef int (*log_mark_fn)(struct log_marker *marker, const struct record_header *header,
                            const uint8_t *payload);

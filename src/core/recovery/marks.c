@@ -128,8 +128,8 @@ static void read_entry(struct marks *marks, struct cursor *in)
         mark_body(marks, id, image_len, span);
 }
 
-/* At most READ_AT_ONCE. */
-static int read_pages(struct marks *marks, struct cursor *in, uint32_t count)
+/* At most READ_AT_ONCE, of `octets` each, which begin alike in both kinds of states. */
+static int read_pages(struct marks *marks, struct cursor *in, uint32_t count, uint32_t octets)
 {
     struct named_page pages[READ_AT_ONCE];
 
@@ -138,9 +138,11 @@ static int read_pages(struct marks *marks, struct cursor *in, uint32_t count)
         pages[i].id = cursor_u64(in);
         pages[i].live.word[0] = cursor_u64(in);
         pages[i].live.word[1] = cursor_u64(in);
-        (void)cursor_bytes(in, RECORD_STATE_PAGE - 32);
+        (void)cursor_bytes(in, octets - 32);
     }
-    return in->failed ? ERR_CORRUPT : mark_pages(marks, pages, count);
+    if (in->failed)
+        return ERR_CORRUPT;
+    return count > 0 ? mark_pages(marks, pages, count) : 0;
 }
 
 /* Some of the `entries` and `pages` that follow, from the `done`th on. */
@@ -158,9 +160,9 @@ static int read_some(struct marks *marks, struct cursor *in, uint32_t entries, u
     (void)cursor_bytes(in, skipped);
     for (uint32_t i = 0; is_entry && i < count; i++)
         read_entry(marks, in);
-    if (!is_entry && count > 0)
-        rc = read_pages(marks, in, count);
-    *done += count;
+    if (!is_entry)
+        rc = read_pages(marks, in, count, RECORD_STATE_PAGE);
+    *done += rc == 0 ? count : 0;
     return rc;
 }
 
@@ -170,7 +172,7 @@ static int end_marks(struct marks *marks, const struct cursor *in, int rc, bool 
         rc = mark_chained(marks);
     mem_free(marks->chained);
     if (rc == ERR_AGAIN)
-        return ERR_NOT_FOUND; /* what a state names was written before it */
+        return ERR_NOT_FOUND; /* here it would mean something else */
     if (rc == 0 && in->failed)
         return ERR_CORRUPT;
     return rc == 0 && has_more ? ERR_AGAIN : rc;
@@ -209,19 +211,6 @@ static void read_spilled_bodies(struct marks *marks, struct cursor *in, uint32_t
     }
 }
 
-static int read_spilled_pages(struct marks *marks, struct cursor *in, uint32_t count)
-{
-    struct named_page pages[READ_AT_ONCE];
-
-    for (uint32_t i = 0; i < count; i++) {
-        pages[i].first = cursor_u64(in);
-        pages[i].id = cursor_u64(in);
-        pages[i].live.word[0] = cursor_u64(in);
-        pages[i].live.word[1] = cursor_u64(in);
-    }
-    return in->failed || count == 0 ? 0 : mark_pages(marks, pages, count);
-}
-
 static void read_ranges(const struct marks *marks, struct cursor *in, uint32_t count)
 {
     for (uint32_t i = 0; i < count && !in->failed; i++) {
@@ -258,8 +247,8 @@ int marks_of_spill(struct log_marker *marker, const struct record_header *header
         (void)cursor_bytes(&in, (uint64_t)bodies * RECORD_SPILL_BODY);
     (void)cursor_bytes(&in, *done * RECORD_SPILL_PAGE);
     count = (uint32_t)MIN(pages - *done, (uint64_t)READ_AT_ONCE);
-    rc = read_spilled_pages(&marks, &in, count);
-    *done += count;
+    rc = read_pages(&marks, &in, count, RECORD_SPILL_PAGE);
+    *done += rc == 0 ? count : 0;
     if (rc == 0 && *done == pages)
         read_ranges(&marks, &in, ranges);
     return end_marks(&marks, &in, rc, *done < pages);

@@ -9,7 +9,7 @@
  * needed to know more cannot be read. */
 int marks_of_record(struct log_marker *marker, const struct record_header *header,
                     const uint8_t *payload);
-/* The same for the spill, which has SPILL_STATE records. */
+/* The same for the spill, which has SPILL_STATE records. ERR_NOT_FOUND: what they name may still be on its way. */
 int marks_of_spill(struct log_marker *marker, const struct record_header *header,
                    const uint8_t *payload);
 
