@@ -149,9 +149,10 @@ void record_body_write(struct writer *w, const struct message *message);
 MUST_CHECK int record_body_read(struct cursor *in, struct record_body *out);
 bool record_body_is_whole(const struct record_body *body);
 
-/* The body in an ENQUEUE or BODY record, its checksum looked at. ERR_CORRUPT. */
+/* The body in an ENQUEUE or BODY record. Its checksum is looked at unless `is_checked`: its part's was right.
+ * ERR_CORRUPT. */
 MUST_CHECK int record_message_read(uint8_t kind, const uint8_t *payload, uint32_t octets,
-                                   struct record_body *out);
+                                   bool is_checked, struct record_body *out);
 
 void record_chunk_write(struct writer *w, const uint8_t *octets, uint32_t n);
 /* ERR_CORRUPT; `*out` borrows. */

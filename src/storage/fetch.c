@@ -171,7 +171,7 @@ static uint32_t gather(struct log *log, int give_up)
         else
             wait_for_part(fetcher, fetch);
     }
-    while (fetcher->first && count < FETCH_ROUND && fetcher->round.count < FETCH_ROUND_RECORDS) {
+    while (fetcher->first && count < FETCH_ROUND && fetcher->round.records < FETCH_ROUND_RECORDS) {
         struct log_fetch *fetch = fetcher->first;
         fetcher->first = fetch->next;
         if (fetch_resolve(log, fetch, give_up))

@@ -12,7 +12,12 @@ struct segment;
 /* The most octets that one read takes, and the gap that is read over rather than begin another. On an SSD
  * a read of 64 KiB takes about twice as long as one of 4 KiB. */
 #define FETCH_READ_BYTES (1024U * 1024U)
+/* From the page cache large reads gain nothing, and what was read should still be in the core's own cache when the
+ * records are looked at. */
+#define FETCH_CACHED_BYTES (256U * 1024U)
 #define FETCH_GAP_BYTES (64U * 1024U)
+/* From the first to the last record of a want. */
+#define FETCH_WANT_BYTES (256U * 1024U)
 /* Fetches that are looked at together, unless they have many records. */
 #define FETCH_ROUND 64U
 #define FETCH_ROUND_RECORDS 16384U
@@ -54,17 +59,20 @@ void fetch_pool_fini(struct fetch_pool *pool);
 
 /* ---- a round ---- */
 
-/* One record to be read. All places are offsets in the segment. */
+/* Some records of a fetch to be read: neighbours in it, of one part, one behind the other and not far apart.
+ * All places are offsets in the segment. */
 struct fetch_want {
     struct segment *segment;
     struct log_fetch *fetch;
-    struct log_fetched *record;
-    uint64_t start; /* of the record's header */
+    uint32_t first; /* records[first, first + count) of the fetch */
+    uint32_t count;
+    uint64_t start; /* header of the first one */
+    uint64_t last;  /* header of the last one */
     uint64_t end;   /* read up to here at least */
-    uint64_t part;  /* header of its part */
-    uint64_t limit; /* end of its part */
+    uint64_t part;  /* header of their part */
+    uint64_t limit; /* end of their part */
     bool
-        is_packed; /* its place is in the part's directory: all of it is read, from `start` = `part` */
+        is_packed; /* places are in the part's directory: all of it is read, from `start` = `part` */
 };
 
 /* Fetches whose records are all written, read together. Thread: the reader's. */
@@ -72,6 +80,7 @@ struct fetch_round {
     struct fetch_want *wants;
     size_t count;
     size_t capacity;
+    size_t records; /* of all wants */
     uint32_t guess; /* octets that a record probably has, with its header */
     uint64_t told;  /* streams that got an answer */
 };

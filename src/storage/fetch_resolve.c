@@ -36,6 +36,15 @@ static int place_missing(struct log *log, const struct log_fetch *fetch, uint64_
     return give_up != 0 ? give_up : ERR_AGAIN;
 }
 
+/* Does the next record of the fetch, at `start` of the same part, belong to the last want? */
+static bool goes_on(const struct fetch_want *want, uint64_t start)
+{
+    if (want->is_packed)
+        return true;
+    return start > want->last && start - want->last <= FETCH_GAP_BYTES &&
+           start - want->start <= FETCH_WANT_BYTES;
+}
+
 static void add_want(struct fetch_round *round, const struct fetch_want *want)
 {
     if (round->count == round->capacity) {
@@ -45,27 +54,65 @@ static void add_want(struct fetch_round *round, const struct fetch_want *want)
     round->wants[round->count++] = *want;
 }
 
-/* ERR_AGAIN: not written yet. Another error is the record's answer. Thread: under log->mutex. */
-static int find_record(struct log *log, struct log_fetch *fetch, struct log_fetched *record,
-                       struct part_place *last, int give_up)
-{
-    uint64_t part = record_id_part(record->id);
-    uint32_t offset = record_id_offset(record->id);
-    struct fetch_want want = {.fetch = fetch, .record = record};
+/* Where records of a fetch are looked up. */
+struct looking {
+    struct log_fetch *fetch;
+    struct part_place place; /* of the last one; neighbours mostly are of one part */
+    bool is_new;             /* the next one is not of the last want */
+    int give_up;
+};
 
-    /* Neighbours mostly are of one part. */
-    if (part != last->number && !places_find(&log->places, part, last))
-        return place_missing(log, fetch, part, give_up);
-    want.is_packed = last->is_packed;
-    if (!want.is_packed &&
-        (last->octets < RECORD_HEADER_BYTES || offset > last->octets - RECORD_HEADER_BYTES))
+static void add_record(struct log *log, struct looking *looking, uint32_t i, uint64_t offset)
+{
+    struct fetch_round *round = &log->fetcher.round;
+    const struct part_place *place = &looking->place;
+    uint64_t start = place->is_packed ? place->offset : place->offset + PART_HEADER_BYTES + offset;
+
+    round->records++;
+    if (!looking->is_new) {
+        struct fetch_want *last = &round->wants[round->count - 1];
+        if (goes_on(last, start)) {
+            last->count++;
+            last->last = start;
+            return;
+        }
+    }
+    looking->is_new = false;
+    add_want(round, &(struct fetch_want){
+                        .segment = log->slots[place->segment],
+                        .fetch = looking->fetch,
+                        .first = i,
+                        .count = 1,
+                        .start = start,
+                        .last = start,
+                        .part = place->offset,
+                        .limit = place->offset + PART_HEADER_BYTES + place->octets,
+                        .is_packed = place->is_packed,
+                    });
+    log->slots[place->segment]->read_in = log->fetcher.round_number;
+}
+
+/* ERR_AGAIN: not written yet. Another error is the record's answer. Thread: under log->mutex. */
+static int find_record(struct log *log, struct looking *looking, uint32_t i)
+{
+    struct part_place *place = &looking->place;
+    uint64_t id = looking->fetch->records[i].id;
+    uint64_t part = record_id_part(id);
+    uint32_t offset = record_id_offset(id);
+
+    if (part != place->number) {
+        looking->is_new = true;
+        if (!places_find(&log->places, part, place)) {
+            *place = (struct part_place){0};
+            return place_missing(log, looking->fetch, part, looking->give_up);
+        }
+    }
+    if (!place->is_packed &&
+        (place->octets < RECORD_HEADER_BYTES || offset > place->octets - RECORD_HEADER_BYTES)) {
+        looking->is_new = true;
         return ERR_CORRUPT;
-    want.segment = log->slots[last->segment];
-    want.part = last->offset;
-    want.limit = want.part + PART_HEADER_BYTES + last->octets;
-    want.start = want.is_packed ? want.part : want.part + PART_HEADER_BYTES + offset;
-    want.segment->read_in = log->fetcher.round_number;
-    add_want(&log->fetcher.round, &want);
+    }
+    add_record(log, looking, i, offset);
     return 0;
 }
 
@@ -73,13 +120,13 @@ static int find_record(struct log *log, struct log_fetch *fetch, struct log_fetc
 static uint32_t find_some(struct log *log, struct log_fetch *fetch, uint32_t at, int give_up)
 {
     uint32_t end = MIN(fetch->count, at + LOOKUPS);
-    struct part_place last = {0};
+    struct looking looking = {.fetch = fetch, .is_new = true, .give_up = give_up};
     int rc = 0;
 
     pthread_mutex_lock(&log->mutex);
     while (at < end && rc != ERR_AGAIN) {
         struct log_fetched *record = &fetch->records[at];
-        rc = find_record(log, fetch, record, &last, give_up);
+        rc = find_record(log, &looking, at);
         record->rc = rc;
         record->payload = NULL;
         at += rc != ERR_AGAIN;
@@ -106,6 +153,7 @@ bool fetch_resolve(struct log *log, struct log_fetch *fetch, int give_up)
 {
     struct fetch_round *round = &log->fetcher.round;
     size_t before = round->count;
+    size_t records = round->records;
     uint32_t at = 0;
 
     if (fetch->waits_for > 0 && give_up == 0 && still_waits(log, fetch))
@@ -116,6 +164,7 @@ bool fetch_resolve(struct log *log, struct log_fetch *fetch, int give_up)
         if (at < end) {
             fetch->waits_for = at;
             round->count = before;
+            round->records = records;
             return false;
         }
     }

@@ -41,12 +41,12 @@ static void guess_ends(struct fetch_round *round)
     for (size_t i = 0; i < round->count; i++) {
         struct fetch_want *want = &round->wants[i];
         const struct fetch_want *next = i + 1 < round->count ? want + 1 : NULL;
-        want->end = MIN(want->limit, want->start + round->guess);
+        want->end = MIN(want->limit, want->last + round->guess);
         if (want->is_packed) {
             want->end = want->limit;
             continue;
         }
-        if (next && next->segment == want->segment && next->start > want->start)
+        if (next && next->segment == want->segment && next->start > want->last)
             want->end = MIN(want->end, next->start);
     }
 }
@@ -73,20 +73,42 @@ struct run {
     int checked_rc;
 };
 
+/* Where at least half of a part is wanted all of it is read: one checksum of a part costs less than those of its
+ * records. */
+static void take_whole_parts(const struct fetch_round *round, struct run *run)
+{
+    const struct fetch_want *first = &round->wants[run->first];
+    const struct fetch_want *last = &round->wants[run->last - 1];
+    uint64_t begin = run->begin;
+    uint64_t end = run->end;
+
+    if (MIN(run->end, first->limit) - first->start >= (first->limit - first->part) / 2)
+        begin = first->part;
+    if (run->end - MAX(run->begin, last->part) >= (last->limit - last->part) / 2)
+        end = MAX(run->end, last->limit);
+    if (end - begin > FETCH_READ_BYTES)
+        return;
+    run->begin = begin;
+    run->end = end;
+}
+
 static struct run plan_run(const struct fetch_round *round, size_t first)
 {
     const struct fetch_want *wants = round->wants;
     struct run run = {.first = first, .last = first + 1, .end = wants[first].end};
+    uint64_t most = wants[first].segment->is_cached ? FETCH_CACHED_BYTES : FETCH_READ_BYTES;
 
-    run.begin = wants[first].start / FORMAT_BLOCK * FORMAT_BLOCK;
+    run.begin = wants[first].start;
     for (; run.last < round->count; run.last++) {
         const struct fetch_want *want = &wants[run.last];
         uint64_t end = MAX(run.end, want->end);
         if (want->segment != wants[first].segment || want->start > run.end + FETCH_GAP_BYTES ||
-            end - run.begin > FETCH_READ_BYTES)
+            end - run.begin > most)
             break;
         run.end = end;
     }
+    take_whole_parts(round, &run);
+    run.begin = run.begin / FORMAT_BLOCK * FORMAT_BLOCK;
     run.end = (run.end + FORMAT_BLOCK - 1) / FORMAT_BLOCK * FORMAT_BLOCK;
     return run;
 }
@@ -109,14 +131,20 @@ static int read_run(struct log *log, struct run *run)
 
 /* ---- from reads to answers ---- */
 
-/* Where the whole part was read its checksum is looked at, once. */
-static int check_part(struct run *run, const struct fetch_want *want)
+static uint64_t part_of(const struct fetch_want *want)
 {
-    uint64_t number = record_id_part(want->record->id);
+    return record_id_part(want->fetch->records[want->first].id);
+}
+
+/* Where the whole part was read its checksum is looked at, once. */
+static int check_part(struct run *run, const struct fetch_want *want, bool *is_checked)
+{
+    uint64_t number = part_of(want);
     struct part_header header;
 
-    if (want->part < run->begin || want->limit > run->end)
-        return 0;
+    *is_checked = want->part >= run->begin && want->limit <= run->end;
+    if (!*is_checked)
+        return want->is_packed ? ERR_CORRUPT : 0;
     if (run->checked == number)
         return run->checked_rc;
     run->checked = number;
@@ -130,72 +158,91 @@ static int check_part(struct run *run, const struct fetch_want *want)
 }
 
 /* All of its part was read. */
-static int answer_packed(struct run *run, const struct fetch_want *want)
+static int find_packed(const struct run *run, const struct fetch_want *want,
+                       struct log_fetched *record)
 {
-    struct log_fetched *record = want->record;
     const uint8_t *records = run->octets->data + (want->part - run->begin) + PART_HEADER_BYTES;
-
-    if (want->limit > run->end || check_part(run, want) != 0)
-        return ERR_CORRUPT;
     return moved_find(records, (uint32_t)(want->limit - want->part - PART_HEADER_BYTES),
                       record_id_offset(record->id), &record->header, &record->payload);
 }
 
-/* ERR_AGAIN: it is longer than what was read; want->end is where it ends. */
-static int answer_record(struct run *run, struct fetch_want *want)
+/* ERR_AGAIN: it is longer than what was read; want->end is where it ends. Only the last of a want can be:
+ * the others end before the next begins. */
+static int find_in_place(const struct run *run, struct fetch_want *want, struct log_fetched *record)
 {
-    struct record_header *header = &want->record->header;
-    const uint8_t *at = run->octets->data + (want->start - run->begin);
+    struct record_header *header = &record->header;
+    uint64_t start = want->part + PART_HEADER_BYTES + record_id_offset(record->id);
+    const uint8_t *at = run->octets->data + (start - run->begin);
     uint64_t end;
 
-    if (want->start + RECORD_HEADER_BYTES > run->end)
+    if (start + RECORD_HEADER_BYTES > run->end)
         return ERR_CORRUPT; /* the file has become shorter */
     /* Zeros would be an empty record of no kind. */
-    if (record_header_read(at, (size_t)(want->limit - want->start), header) != 0 ||
-        header->kind == 0 || header->octets > LOG_PART_BYTES - RECORD_HEADER_BYTES)
+    if (record_header_read(at, (size_t)(want->limit - start), header) != 0 || header->kind == 0 ||
+        header->octets > LOG_PART_BYTES - RECORD_HEADER_BYTES)
         return ERR_CORRUPT;
-    end = want->start + RECORD_HEADER_BYTES + header->octets;
+    end = start + RECORD_HEADER_BYTES + header->octets;
     if (end > run->end) {
-        if (want->end > run->end || want->end >= end)
+        if (start != want->last || want->end > run->end || want->end >= end)
             return ERR_CORRUPT;
         want->end = end;
         return ERR_AGAIN;
     }
-    if (check_part(run, want) != 0)
-        return ERR_CORRUPT;
-    want->record->payload = at + RECORD_HEADER_BYTES;
+    record->payload = at + RECORD_HEADER_BYTES;
     return 0;
 }
 
-static void settle(struct log *log, struct run *run, const struct fetch_want *want, int rc)
+/* The record is the asker's, for now or until it gives it back. */
+static void hand_over(struct log_fetch *fetch, struct fetch_octets *octets, uint32_t i)
 {
-    struct log_fetch *fetch = want->fetch;
-
-    want->record->rc = rc;
-    if (rc == 0) {
-        uint32_t octets = RECORD_HEADER_BYTES + want->record->header.octets;
-        atomic_fetch_add_explicit(&log->fetcher.octets_asked, octets, memory_order_relaxed);
-        learn(&log->fetcher.round, octets);
-        fetch_hold(fetch, run->octets);
+    if (!fetch->take) {
+        fetch_hold(fetch, octets);
+        return;
     }
-    if (--fetch->left == 0)
-        fetch_answer(log, fetch);
+    fetch->take(fetch, i);
+    fetch->records[i].payload = NULL;
 }
 
-/* Returns how many wants are left in front; those must be read again, to their ends. */
+/* Answer its records. Returns 1 when the last one must be read again, to its end: that is what is left of it. */
+static uint32_t answer_want(struct log *log, struct run *run, struct fetch_want *want, int rc)
+{
+    struct log_fetch *fetch = want->fetch;
+    uint64_t octets = 0;
+    bool is_checked = false;
+
+    if (rc == 0)
+        rc = check_part(run, want, &is_checked);
+    for (; want->count > 0; want->first++, want->count--) {
+        struct log_fetched *record = &fetch->records[want->first];
+        record->rc = rc;
+        record->is_checked = is_checked;
+        if (rc == 0)
+            record->rc =
+                want->is_packed ? find_packed(run, want, record) : find_in_place(run, want, record);
+        if (record->rc == ERR_AGAIN)
+            break;
+        if (record->rc != 0)
+            continue;
+        octets += RECORD_HEADER_BYTES + record->header.octets;
+        learn(&log->fetcher.round, RECORD_HEADER_BYTES + record->header.octets);
+        hand_over(fetch, run->octets, want->first);
+    }
+    atomic_fetch_add_explicit(&log->fetcher.octets_asked, octets, memory_order_relaxed);
+    want->start = want->last;
+    return want->count;
+}
+
+/* Returns how many wants are left in front; those must be read again. */
 static size_t answer_run(struct log *log, struct run *run, int rc, size_t left)
 {
     struct fetch_round *round = &log->fetcher.round;
 
     for (size_t i = run->first; i < run->last; i++) {
         struct fetch_want *want = &round->wants[i];
-        int answer = rc;
-        if (rc == 0)
-            answer = want->is_packed ? answer_packed(run, want) : answer_record(run, want);
-        if (answer == ERR_AGAIN)
+        if (answer_want(log, run, want, rc) > 0)
             round->wants[left++] = *want;
-        else
-            settle(log, run, want, answer);
+        else if (--want->fetch->left == 0)
+            fetch_answer(log, want->fetch);
     }
     fetch_octets_unref(&log->fetcher.pool, run->octets);
     fetch_tell(log);
@@ -218,4 +265,5 @@ void fetch_read(struct log *log)
         }
         round->count = left;
     }
+    round->records = 0;
 }

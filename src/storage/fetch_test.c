@@ -144,6 +144,122 @@ static void payloads_stay_until_released(void **state)
     rig_free(rig);
 }
 
+/* ---- what is taken by the reader ---- */
+
+/* A fetch whose records are looked at on the reader's thread. */
+struct taking {
+    struct log_fetch fetch; /* first */
+    struct rig *rig;
+    uint32_t first; /* of the rig's records */
+    uint32_t taken;
+    uint32_t checked; /* of those */
+    uint32_t refused; /* index that gets an error; UINT32_MAX: none */
+    struct log_fetched records[300];
+};
+
+static void take(struct log_fetch *fetch, uint32_t i)
+{
+    struct taking *taking = CONTAINER_OF(fetch, struct taking, fetch);
+    struct log_fetched *record = &fetch->records[i];
+    uint32_t index = taking->first + i;
+
+    assert_int_equal(record->rc, 0);
+    assert_int_equal(record->header.octets, taking->rig->octets[index]);
+    assert_true(payload_is(record->payload, record->header.octets, index));
+    taking->taken++;
+    taking->checked += record->is_checked;
+    if (i == taking->refused)
+        record->rc = ERR_REFUSED;
+}
+
+static struct taking take_range(struct rig *rig, uint32_t first, uint32_t count, uint32_t refused)
+{
+    struct taking taking = {.rig = rig, .first = first, .refused = refused};
+
+    assert_true(count <= ARRAY_LEN(taking.records));
+    taking.fetch.stream = log_stream(rig->log, 0);
+    taking.fetch.records = taking.records;
+    taking.fetch.count = count;
+    taking.fetch.take = take;
+    for (uint32_t i = 0; i < count; i++)
+        taking.records[i].id = rig->ids[first + i];
+    log_fetch_submit(rig->log, &taking.fetch);
+    rig_step(rig);
+    assert_ptr_equal(log_fetch_take(taking.fetch.stream), &taking.fetch);
+    assert_null(taking.fetch.buffers);
+    for (uint32_t i = 0; i < count; i++)
+        assert_null(taking.records[i].payload);
+    return taking;
+}
+
+/* Each is shown once, whatever it takes to read it; what taking says is the answer. */
+static void records_are_taken_once(void **state)
+{
+    struct rig *rig = rig_new(4U << 20, 1);
+    struct taking taking;
+    (void)state;
+
+    for (uint32_t i = 0; i < 300; i++) {
+        rig_append(rig, 0, i % 50 == 49 ? 100000 + 1000 * i : i);
+        if (i % 70 == 0)
+            rig_step(rig);
+    }
+    rig_step(rig);
+    for (int i = 0; i < 2000; i++)
+        assert_int_equal(rig_fetch(rig, 0, 1), 0); /* the guess is small now */
+    taking = take_range(rig, 0, 300, 17);
+    assert_int_equal(taking.taken, 300);
+    for (uint32_t i = 0; i < 300; i++)
+        assert_int_equal(taking.records[i].rc, i == 17 ? ERR_REFUSED : 0);
+    rig_free(rig);
+}
+
+/* What cannot be read is not shown. */
+static void errors_are_not_taken(void **state)
+{
+    struct rig *rig = rig_new(LOG_SEGMENT_MIN, 1);
+    struct taking taking;
+    (void)state;
+
+    for (int i = 0; i < 300; i++) {
+        rig_append(rig, 0, 1000);
+        rig_step(rig);
+    }
+    rig_checkpoint(rig, 50, 250);
+    rig->ids[60] = record_id(1U << 20, 0);
+    rig->ids[61] = record_id(record_id_part(rig->ids[61]), 1U << 20);
+    taking = take_range(rig, 50, 50, UINT32_MAX);
+    assert_int_equal(taking.taken, 48);
+    for (uint32_t i = 0; i < 50; i++)
+        assert_int_equal(taking.records[i].rc, i == 10 ? ERR_NOT_FOUND : i == 11 ? ERR_CORRUPT : 0);
+    rig_free(rig);
+}
+
+/* Of a part that is wanted to at least one half all is read, and its checksum looked at. */
+static void whole_parts_are_checked(void **state)
+{
+    struct rig *rig = rig_new(4U << 20, 1);
+    uint64_t before;
+    uint64_t read;
+    uint64_t asked;
+    (void)state;
+
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < 60; i++)
+            rig_append(rig, 0, 1000);
+        rig_step(rig);
+    }
+    assert_int_equal(rig_fetch(rig, 0, 180), 0);
+    assert_int_equal(take_range(rig, 0, 180, UINT32_MAX).checked, 180);
+    assert_int_equal(take_range(rig, 25, 40, UINT32_MAX).checked, 35);
+    assert_int_equal(take_range(rig, 115, 35, UINT32_MAX).checked, 30);
+    log_fetch_counts(rig->log, &before, &asked);
+    assert_int_equal(take_range(rig, 10, 5, UINT32_MAX).checked, 0);
+    log_fetch_counts(rig->log, &read, &asked);
+    assert_true(read - before <= 3ULL * FORMAT_BLOCK);
+    rig_free(rig);
+}
+
 /* ---- what is not there ---- */
 
 static void unwritten_records_are_waited_for(void **state)
@@ -444,6 +560,9 @@ int main(void)
         cmocka_unit_test(long_records),
         cmocka_unit_test(neighbours_are_read_at_once),
         cmocka_unit_test(payloads_stay_until_released),
+        cmocka_unit_test(records_are_taken_once),
+        cmocka_unit_test(errors_are_not_taken),
+        cmocka_unit_test(whole_parts_are_checked),
         cmocka_unit_test(unwritten_records_are_waited_for),
         cmocka_unit_test(parts_that_are_gone),
         cmocka_unit_test(recycled_segments_are_read_anew),

@@ -183,7 +183,8 @@ struct log_fetched {
     uint64_t id;                 /* asked for */
     struct record_header header; /* answered */
     const uint8_t *payload;      /* borrowed until log_fetch_release; NULL when rc is not 0 */
-    int rc; /* ERR_NOT_FOUND: no such part. ERR_CORRUPT: damaged. Else -errno */
+    int rc;          /* ERR_NOT_FOUND: no such part. ERR_CORRUPT: damaged. Else -errno */
+    bool is_checked; /* by the checksum of its part, all of which was read */
 };
 
 /* A request for some records, in any order. Owner: who asks, except between log_fetch_submit and
@@ -193,8 +194,12 @@ struct log_fetch {
     struct log_stream *stream;   /* who is told */
     struct log_fetched *records; /* the asker's memory */
     uint32_t count;
+    /* NULL: payloads stay until log_fetch_release. Else it takes what it needs of records[i], which was read
+     * without an error, may set its rc, and the payload is gone when it returns: what was just read is still in
+     * the reader's cache, and in no other core's. Thread: the reader's. */
+    void (*take)(struct log_fetch *fetch, uint32_t i);
     struct fetch_buffer *buffers; /* the log's until log_fetch_release */
-    uint32_t left;                /* the log's: records that were not answered yet */
+    uint32_t left;                /* the log's: runs of records that were not answered yet */
     uint32_t waits_for;           /* the log's: the record whose part is not written yet */
 };
 

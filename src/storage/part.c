@@ -6,11 +6,12 @@
 
 #include <string.h>
 
-/* Room of an ordinary part. A turn that stages more fills several: with parts of the largest size a shard
- * that stages little in many turns would have megabytes under way for kilobytes. */
-#define PART_ROOM (256U * 1024U)
+/* Room of an ordinary part. A turn that stages more fills several. With large parts a shard that stages little in
+ * many turns would have megabytes under way for kilobytes, and a read would seldom have all of a part, whose
+ * checksum spares those of its records. */
+#define PART_ROOM (64U * 1024U)
 /* Ordinary parts that a stream keeps for reuse; a burst's rest goes back to the heap. */
-#define SPARE_PARTS_MAX 32U
+#define SPARE_PARTS_MAX 128U
 
 struct log_part *part_new(uint32_t capacity)
 {

@@ -59,6 +59,11 @@ static inline void bits_set(struct entry_bits *bits, uint32_t i)
     bits->word[i / 64] |= 1ULL << (i % 64);
 }
 
+static inline void bits_clear(struct entry_bits *bits, uint32_t i)
+{
+    bits->word[i / 64] &= ~(1ULL << (i % 64));
+}
+
 static inline uint32_t bits_count(const struct entry_bits *bits)
 {
     return (uint32_t)(__builtin_popcountll(bits->word[0]) + __builtin_popcountll(bits->word[1]));

@@ -49,8 +49,8 @@ static int mark_chunks(struct marks *marks, const struct log_fetched *record)
     int rc = record->rc;
 
     if (rc == 0)
-        rc =
-            record_message_read(record->header.kind, record->payload, record->header.octets, &body);
+        rc = record_message_read(record->header.kind, record->payload, record->header.octets,
+                                 record->is_checked, &body);
     if (rc != 0 || body.chunk_count == 0)
         return rc;
     for (uint32_t i = 0; i < body.chunk_count; i++)

@@ -55,7 +55,7 @@ static int check_body(struct restoring *restoring, uint64_t id)
     int rc = read_record(restoring, id, 0, &header, &payload);
 
     if (rc == 0)
-        rc = record_message_read(header.kind, payload, header.octets, &body);
+        rc = record_message_read(header.kind, payload, header.octets, false, &body);
     if (rc != 0 || body.chunk_count == 0)
         return rc;
     ids = mem_alloc(8 * (size_t)body.chunk_count);
