@@ -247,6 +247,7 @@ static void await_checkpoint(struct clean_world *world)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
+/* Some of what is written stays for ever, so that there is something to clean however far the threads are behind. */
 static void test_with_threads(void **state)
 {
     struct clean_world world = {.chance.state = 8, .names = 1, .is_threaded = true};
@@ -260,7 +261,7 @@ static void test_with_threads(void **state)
         assert_true(clock_mono_ns() < deadline);
         for (uint32_t i = 0; i < 10; i++)
             add_item(&world, 20 + (uint32_t)chance_below(&world.chance, 1200),
-                     world.count < 3000 ? chance_hits(&world.chance, 1, 5) : false);
+                     chance_hits(&world.chance, 1, world.count < 3000 ? 5 : 40));
         log_submit_all(world.log);
         if (turns % 100 == 0) {
             check_fetched(&world);
