@@ -12,9 +12,10 @@ struct segment;
 /* The most octets that one read takes, and the gap that is read over rather than begin another. On an SSD
  * a read of 64 KiB takes about twice as long as one of 4 KiB. */
 #define FETCH_READ_BYTES (1024U * 1024U)
-/* From the page cache large reads gain nothing, and what was read should still be in the core's own cache when the
- * records are looked at. */
+/* The same for segments in the page cache. There large reads gain nothing, and what was read should still be in
+ * the core's own cache when the records are looked at; a call costs as much as copying some KiB. */
 #define FETCH_CACHED_BYTES (256U * 1024U)
+#define FETCH_CACHED_GAP_BYTES (8U * 1024U)
 #define FETCH_GAP_BYTES (64U * 1024U)
 /* From the first to the last record of a want. */
 #define FETCH_WANT_BYTES (256U * 1024U)
@@ -90,6 +91,9 @@ struct fetch_round {
 bool fetch_resolve(struct log *log, struct log_fetch *fetch, int give_up);
 /* Read and answer everything in the round. Thread: the reader's. */
 void fetch_read(struct log *log);
+
+/* What is read over in this segment rather than begin another read. */
+uint32_t fetch_gap(const struct segment *segment);
 
 /* ---- the reader ---- */
 

@@ -36,12 +36,17 @@ static int place_missing(struct log *log, const struct log_fetch *fetch, uint64_
     return give_up != 0 ? give_up : ERR_AGAIN;
 }
 
+uint32_t fetch_gap(const struct segment *segment)
+{
+    return segment->is_cached ? FETCH_CACHED_GAP_BYTES : FETCH_GAP_BYTES;
+}
+
 /* Does the next record of the fetch, at `start` of the same part, belong to the last want? */
 static bool goes_on(const struct fetch_want *want, uint64_t start)
 {
     if (want->is_packed)
         return true;
-    return start > want->last && start - want->last <= FETCH_GAP_BYTES &&
+    return start > want->last && start - want->last <= fetch_gap(want->segment) &&
            start - want->start <= FETCH_WANT_BYTES;
 }
 

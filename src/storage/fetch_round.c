@@ -102,8 +102,8 @@ static struct run plan_run(const struct fetch_round *round, size_t first)
     for (; run.last < round->count; run.last++) {
         const struct fetch_want *want = &wants[run.last];
         uint64_t end = MAX(run.end, want->end);
-        if (want->segment != wants[first].segment || want->start > run.end + FETCH_GAP_BYTES ||
-            end - run.begin > most)
+        if (want->segment != wants[first].segment ||
+            want->start > run.end + fetch_gap(want->segment) || end - run.begin > most)
             break;
         run.end = end;
     }
@@ -236,6 +236,7 @@ static uint32_t answer_want(struct log *log, struct run *run, struct fetch_want 
 static size_t answer_run(struct log *log, struct run *run, int rc, size_t left)
 {
     struct fetch_round *round = &log->fetcher.round;
+    bool is_cached = round->wants[run->first].segment->is_cached;
 
     for (size_t i = run->first; i < run->last; i++) {
         struct fetch_want *want = &round->wants[i];
@@ -245,7 +246,9 @@ static size_t answer_run(struct log *log, struct run *run, int rc, size_t left)
             fetch_answer(log, want->fetch);
     }
     fetch_octets_unref(&log->fetcher.pool, run->octets);
-    fetch_tell(log);
+    /* What the page cache has comes so fast that the askers need not be woken for each read. */
+    if (!is_cached)
+        fetch_tell(log);
     return left;
 }
 

@@ -18,8 +18,9 @@
  * A request names queue, position and record, and holds nothing: what it brings is dropped when the
  * entry is gone, or was brought by another one, in the meantime. */
 
-/* Chunks (and octets) that are in memory, or asked for, ahead of the first ready message. */
-#define LOAD_AHEAD_CHUNKS 64U
+/* Chunks (and octets) that are in memory, or asked for, ahead of the first ready message. 64 chunks of small
+ * messages were drained sooner than the reader and the shard had woken each other. */
+#define LOAD_AHEAD_CHUNKS 160U
 #define LOAD_AHEAD_BYTES (4U * 1024U * 1024U)
 
 /* The first ready message, at `position`, is not in memory: bring it. `wants_body` false: only what its page
