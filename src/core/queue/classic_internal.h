@@ -55,7 +55,7 @@ static inline void drop(struct queue *queue, uint64_t position, const struct mes
 {
     if (UNLIKELY(message->flags & MESSAGE_OUT))
         note_out_gone(queue, position, message);
-    if (UNLIKELY(queue->host->spill != NULL))
+    if (UNLIKELY(queue->host->spill != NULL) && !is_kept(queue, message))
         note_spilled_gone(queue, position);
     message_unref(queue->host->shard, &queue->host->descriptors, message);
     entries_drop(&queue->entries, &queue->host->store, position);

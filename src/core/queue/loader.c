@@ -32,7 +32,7 @@ struct queue_load *load_new(struct queue *queue, uint64_t number, enum load_kind
 
 void load_add(struct queue_load *load, uint64_t id)
 {
-    load->records[load->fetch.count++] = (struct log_fetched){.id = id & ~SPILLED};
+    load->records[load->fetch.count++].id = id & ~SPILLED; /* the rest is the answer */
 }
 
 void load_submit(struct queue *queue, struct queue_load *load)
@@ -99,23 +99,25 @@ static void ask_for_body(struct queue *queue, struct entry_chunk *chunk, uint32_
                          struct asking *asking)
 {
     int home = (chunk->bodies[i] & SPILLED) != 0;
-    struct queue_load **load = &asking->loads[home];
+    struct queue_load *load = asking->loads[home];
+    uint32_t length = chunk->messages[i].length;
 
-    if (*load && asking->bytes[home] >= LOAD_BYTES) {
-        submit_bodies(queue, *load);
-        *load = NULL;
+    if (load && asking->bytes[home] >= LOAD_BYTES) {
+        submit_bodies(queue, load);
+        load = NULL;
     }
-    if (!*load) {
-        *load = new_bodies(queue, chunk->number, home);
+    if (!load) {
+        load = new_bodies(queue, chunk->number, home);
+        asking->loads[home] = load;
         asking->bytes[home] = 0;
     }
-    (*load)->bodies[(*load)->fetch.count] = (struct loaded_body){
-        .offset = (uint32_t)(*load)->block_bytes,
-        .length = chunk->messages[i].length,
+    load->bodies[load->fetch.count] = (struct loaded_body){
+        .offset = (uint32_t)load->block_bytes,
+        .length = length,
         .index = (uint8_t)i,
     };
-    (*load)->block_bytes += chunk->messages[i].length;
-    load_add(*load, chunk->bodies[i]);
+    load->block_bytes += length;
+    load_add(load, chunk->bodies[i]);
     bits_set(&chunk->expected, i);
     asking->bytes[home] += queue_out_bytes(&chunk->messages[i]);
 }
