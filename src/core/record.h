@@ -44,11 +44,10 @@
  *                          span:32 0:32
  *                   page: first position:64 record id:64 live:128 redelivered:128 body-size:64 expires:64
  *                         first part:64 last part:64
- *     SPILL_STATE   incarnation:64 bodies:32 pages:32 ranges:32 0:32 body ... page ... range ...
+ *     SPILL_STATE   incarnation:64 bodies:32 pages:32 body ... page ...
  *                   body: record id:64 image-length:32 span:32
  *                   page: first position:64 record id:64 live:128
- *                   range: first part:64 last part:64
- *                   Only for the cleaner of the spill: what a queue has there. A range is for a page in the log
+ *                   Only for the cleaner of the spill: what a queue has there
  *     CATALOG_STATE captured:64 last incarnation:64 last transaction:64
  *
  * Several of a queue stand one behind the other, written at different times: the first says with which command
@@ -80,10 +79,9 @@ enum record_kind {
 #define RECORD_STATE_FIXED 48U
 #define RECORD_STATE_ENTRY 40U
 #define RECORD_STATE_PAGE 80U
-#define RECORD_SPILL_FIXED 24U
+#define RECORD_SPILL_FIXED 16U
 #define RECORD_SPILL_BODY 16U
 #define RECORD_SPILL_PAGE 32U
-#define RECORD_SPILL_RANGE 16U
 #define RECORD_CHUNK_FIXED 8U
 #define RECORD_PAGE_FIXED 24U
 #define RECORD_PAGE_ENTRY 32U

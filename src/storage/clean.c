@@ -225,8 +225,7 @@ static struct marked_segment **sorted_segments(struct log *log, uint32_t *count)
     *count = 0;
     pthread_mutex_lock(&log->mutex);
     for (uint32_t i = 0; i < marker->slot_count; i++)
-        if (marker->segments[i].number != 0 && !marker->segments[i].is_whole &&
-            !log->slots[i]->is_stuck)
+        if (marker->segments[i].number != 0 && !log->slots[i]->is_stuck)
             sorted[(*count)++] = &marker->segments[i];
     pthread_mutex_unlock(&log->mutex);
     qsort(sorted, *count, sizeof *sorted, compare_segments);

@@ -24,7 +24,6 @@ struct marked_segment {
     uint64_t records; /* that were counted */
     uint64_t live;    /* mark_sum: about how many octets of records are live */
     uint64_t *bits;   /* records by a hash of their identities: a shared body is counted once */
-    bool is_whole;    /* log_mark_parts: it stays */
     bool is_chosen;
 };
 

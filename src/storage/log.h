@@ -270,8 +270,6 @@ void log_expect_reads(struct log *log, bool expects);
 
 /* For log_mark_fn: record `id`, with about `octets`, is live. */
 void log_mark(struct log_marker *marker, uint64_t id, uint32_t octets);
-/* For log_mark_fn: something in parts [first, last] may be live; their segments stay as they are. */
-void log_mark_parts(struct log_marker *marker, uint64_t first, uint64_t last);
 /* For log_mark_fn: where it was in the record when it returned ERR_AGAIN; 0 at first. */
 uint64_t *log_mark_progress(struct log_marker *marker);
 /* For log_mark_fn: read these; the answers are borrowed until the next call. */

@@ -12,8 +12,6 @@
 /* ... but all together take no more memory. */
 #define BITS_BYTES_MAX (16U * 1024U * 1024U)
 #define IDS_MIN 1024U
-/* Looked up while the log waits. */
-#define PARTS_AT_ONCE 256U
 
 /* ---- life ---- */
 
@@ -82,7 +80,7 @@ static uint64_t live_of(const struct log_marker *marker, const struct marked_seg
     double bits = (double)marker->bit_count;
     double live;
 
-    if (segment->is_whole || segment->records >= marker->bit_count)
+    if (segment->records >= marker->bit_count)
         return segment->octets;
     if (segment->records == 0)
         return 0;
@@ -175,22 +173,6 @@ void log_mark(struct log_marker *marker, uint64_t id, uint32_t octets)
     marker->pending[marker->pending_count++] = (struct mark){id, whole};
     if (marker->pending_count == MARKS_PENDING)
         mark_flush(marker);
-}
-
-void log_mark_parts(struct log_marker *marker, uint64_t first, uint64_t last)
-{
-    struct log *log = marker->log;
-    struct part_place place;
-
-    while (first <= last) {
-        uint64_t end = MIN(last - first, PARTS_AT_ONCE - 1ULL) + first;
-        pthread_mutex_lock(&log->mutex);
-        for (uint64_t part = first; part <= end; part++)
-            if (places_find(&log->places, part, &place) && place.segment < marker->slot_count)
-                marker->segments[place.segment].is_whole = true;
-        pthread_mutex_unlock(&log->mutex);
-        first = end + 1;
-    }
 }
 
 uint64_t *log_mark_progress(struct log_marker *marker)

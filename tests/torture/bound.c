@@ -32,13 +32,25 @@ static void add_body(const struct sim *sim, struct live *live, uint32_t number)
     live->large += body_large_bytes(number, sim->segment_bytes / LARGE_PART);
 }
 
-static uint64_t count_pages(const struct queue *queue, bool is_spilled)
+static bool is_in_log(const struct entry_page *page)
+{
+    return !(page->id & SPILLED);
+}
+
+/* Of its own, or for what it has of the spill. */
+static bool has_spilled(const struct entry_page *page)
+{
+    struct entry_bits spilled = bits_without(&page->live, &page->kept);
+    return !is_in_log(page) || (page->spilled_id != 0 && bits_count(&spilled) > 0);
+}
+
+static uint64_t count_pages(const struct queue *queue, bool (*counts)(const struct entry_page *))
 {
     uint64_t count = 0;
 
     for (uint64_t p = queue->entries.head; p < queue->entries.tail; p += ENTRIES_PER_CHUNK) {
         const struct entry_page *page = entries_page(&queue->entries, p);
-        count += page && ((page->id & SPILLED) != 0) == is_spilled;
+        count += page && counts(page);
     }
     return count;
 }
@@ -60,7 +72,7 @@ static struct live live_in_log(const struct sim *sim)
             add_body(sim, &live, number);
         }
         if (queue->queue)
-            live.sum += count_pages(queue->queue, false) * PAGE_BYTES;
+            live.sum += count_pages(queue->queue, is_in_log) * PAGE_BYTES;
     }
     mem_free(seen);
     return live;
@@ -86,26 +98,9 @@ static struct live live_in_spill(const struct sim *sim)
             if (is_in_spill(queue, &queue->messages[k]))
                 add_body(sim, &live, queue->messages[k].number);
         if (queue->queue)
-            live.sum += count_pages(queue->queue, true) * PAGE_BYTES;
+            live.sum += count_pages(queue->queue, has_spilled) * PAGE_BYTES;
     }
     return live;
-}
-
-/* The spill's cleaner cannot read a page that is in the log: what it names there stays where it is. */
-static bool has_mixed_page(const struct sim *sim)
-{
-    bool has = false;
-
-    for (int i = 0; i < SIM_QUEUES; i++) {
-        const struct queue *queue = sim->queues[i].queue;
-        if (!queue || queue->entries.page_count == 0)
-            continue;
-        for (uint64_t p = queue->entries.head; p < queue->entries.tail; p += ENTRIES_PER_CHUNK) {
-            const struct entry_page *page = entries_page(&queue->entries, p);
-            has |= page && !(page->id & SPILLED) && page->spilled_in.first <= page->spilled_in.last;
-        }
-    }
-    return has;
 }
 
 /* ---- what is taken ---- */
@@ -277,8 +272,7 @@ static bool look_at_spill(struct sim *sim)
 {
     struct sim_spill *spill = &sim->spill;
 
-    if (!spill->is_started || spill->has_failed_call || has_mixed_page(sim) ||
-        is_too_large(live_in_spill(sim)))
+    if (!spill->is_started || spill->has_failed_call || is_too_large(live_in_spill(sim)))
         return true;
     spill_wake(sim);
     spill->wants_sweep = true;

@@ -85,7 +85,7 @@ static int read_message(struct found_state *restoring, struct sim_shard *at, uin
 
     if (rc != 0)
         return rc;
-    CHECK(sim, record_message_read(header.kind, payload, header.octets, &body) == 0,
+    CHECK(sim, record_message_read(header.kind, payload, header.octets, false, &body) == 0,
           "a body that is none, of kind %u", header.kind);
     *message = (struct message){
         .length = body.image_len,

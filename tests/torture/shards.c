@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/reclaim.h"
 #include "core/catalog/command_codec.h"
+#include "storage/log_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,7 +48,7 @@ void shard_make_room(struct sim *sim, uint16_t shard)
 {
     struct log_stream *stream = sim->shards[shard].stage.stream;
 
-    if (log_staged(stream) + ROOM_BYTES > log_record_max(sim->log))
+    if (stream->open && log_staged(stream) + ROOM_BYTES > stream->open->capacity)
         log_submit(stream);
     shard_settled(sim, shard);
 }

@@ -80,6 +80,7 @@ static struct entry_chunk *new_chunk(struct entries *entries, struct entry_store
     chunk->owner = entries;
     chunk->number = number;
     chunk->page = 0;
+    chunk->spilled_page = 0;
     chunk->out = 0;
     chunk->out_bytes = 0;
     chunk->expected = (struct entry_bits){0};

@@ -16,6 +16,7 @@ struct entry_chunk {
     struct entries *owner;      /* of a struct queue */
     uint64_t number;            /* position / ENTRIES_PER_CHUNK */
     uint64_t page;              /* the record that has its identities already; 0: none */
+    uint64_t spilled_page;      /* entry_page.spilled_id */
     uint64_t out_bytes;         /* about what its entries without bytes take when they come back */
     uint32_t out;               /* live entries that are MESSAGE_OUT */
     struct entry_bits expected; /* entries whose bytes are being read back */

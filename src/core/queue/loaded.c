@@ -138,6 +138,7 @@ static void install_page(struct queue *queue, const struct queue_load *load)
     }
     chunk->out = chunk->live;
     chunk->page = page.id;
+    chunk->spilled_page = page.spilled_id;
 }
 
 static void page_arrived(struct queue *queue, const struct queue_load *load)

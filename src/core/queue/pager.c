@@ -146,6 +146,22 @@ static uint64_t write_page(struct queue *queue, const struct entry_page *page, u
     return is_kept ? id : id | SPILLED;
 }
 
+static bool is_mixed(const struct entry_page *page)
+{
+    return !(page->id & SPILLED) && page->spilled_in.first <= page->spilled_in.last;
+}
+
+static uint64_t write_spilled_page(struct queue *queue, uint64_t number,
+                                   const struct record_page_entry *entries)
+{
+    struct record_page_entry spilled[ENTRIES_PER_CHUNK];
+
+    for (uint32_t i = 0; i < ENTRIES_PER_CHUNK; i++)
+        spilled[i] = entries[i].body & SPILLED ? entries[i] : (struct record_page_entry){0};
+    return stage_page(queue->host->spill, queue->ref.incarnation, number * ENTRIES_PER_CHUNK,
+                      spilled, ENTRIES_PER_CHUNK);
+}
+
 static void make_page(struct queue *queue, struct entry_chunk *chunk)
 {
     struct record_page_entry entries[ENTRIES_PER_CHUNK];
@@ -155,6 +171,9 @@ static void make_page(struct queue *queue, struct entry_chunk *chunk)
     describe(queue, chunk, &page, entries);
     set_expiry(queue, chunk, &page);
     page.id = chunk->page ? chunk->page : write_page(queue, &page, number, entries);
+    if (is_mixed(&page))
+        page.spilled_id =
+            chunk->spilled_page ? chunk->spilled_page : write_spilled_page(queue, number, entries);
     queue->ready_bytes += page_ready_bytes(&page) - ready_bytes(chunk);
     entries_set_page(&queue->entries, &queue->host->store, number, &page);
 }

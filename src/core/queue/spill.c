@@ -19,6 +19,12 @@ struct spilled_body {
     uint32_t span;
 };
 
+struct spilled_page {
+    uint64_t first; /* position */
+    uint64_t id;
+    struct entry_bits live; /* those of its entries that are in the spill */
+};
+
 /* A SPILL_STATE that is being filled. */
 struct spill_state {
     struct log_gather *gather;
@@ -27,11 +33,8 @@ struct spill_state {
     uint64_t items_left; /* that may be looked at in this turn */
     uint32_t bodies;
     uint32_t pages;
-    uint32_t ranges;
     struct spilled_body body[ITEMS_MAX];
-    const struct entry_page *page[ITEMS_MAX];
-    uint64_t first[ITEMS_MAX]; /* of each page */
-    struct part_span range[ITEMS_MAX];
+    struct spilled_page page[ITEMS_MAX];
 };
 
 /* ---- writing ---- */
@@ -44,37 +47,30 @@ static void write_items(const struct spill_state *state, struct writer *w)
         writer_u32(w, state->body[i].span);
     }
     for (uint32_t i = 0; i < state->pages; i++) {
-        writer_u64(w, state->first[i]);
-        writer_u64(w, state->page[i]->id & ~SPILLED);
-        writer_u64(w, state->page[i]->live.word[0]);
-        writer_u64(w, state->page[i]->live.word[1]);
-    }
-    for (uint32_t i = 0; i < state->ranges; i++) {
-        writer_u64(w, state->range[i].first);
-        writer_u64(w, state->range[i].last);
+        writer_u64(w, state->page[i].first);
+        writer_u64(w, state->page[i].id);
+        writer_u64(w, state->page[i].live.word[0]);
+        writer_u64(w, state->page[i].live.word[1]);
     }
 }
 
 static void flush(struct spill_state *state)
 {
-    uint32_t octets = RECORD_SPILL_FIXED + state->bodies * RECORD_SPILL_BODY +
-                      state->pages * RECORD_SPILL_PAGE + state->ranges * RECORD_SPILL_RANGE;
+    uint32_t octets =
+        RECORD_SPILL_FIXED + state->bodies * RECORD_SPILL_BODY + state->pages * RECORD_SPILL_PAGE;
     struct writer w;
 
-    if (state->bodies + state->pages + state->ranges == 0)
+    if (state->bodies + state->pages == 0)
         return;
     w = writer_of(log_gather_record(state->gather, RECORD_SPILL_STATE, RECORD_VERSION, octets),
                   octets);
     writer_u64(&w, state->incarnation);
     writer_u32(&w, state->bodies);
     writer_u32(&w, state->pages);
-    writer_u32(&w, state->ranges);
-    writer_u32(&w, 0);
     write_items(state, &w);
     BUG_ON(w.failed || w.pos != w.end, "spill state of %zu octets", writer_len(&w));
     state->bodies = 0;
     state->pages = 0;
-    state->ranges = 0;
 }
 
 /* ---- collecting ---- */
@@ -91,24 +87,17 @@ static void add_body(struct spill_state *state, const struct message *message, u
     log_gather_weight(state->gather, 1, BODY_OVERHEAD + MAX(message->length, message->body_bytes));
 }
 
-static void add_page(struct spill_state *state, const struct entry_page *page, uint64_t first)
+/* Of page `id` the entries `live` are in the spill. */
+static void add_page(struct spill_state *state, uint64_t id, uint64_t first,
+                     const struct entry_bits *live)
 {
-    uint64_t part = record_id_part(page->id & ~SPILLED);
+    uint64_t part = record_id_part(id);
 
     if (state->pages == ITEMS_MAX)
         flush(state);
-    state->first[state->pages] = first;
-    state->page[state->pages++] = page;
+    state->page[state->pages++] = (struct spilled_page){first, id, *live};
     log_gather_live(state->gather, part, part);
     log_gather_weight(state->gather, 0, record_page_size(ENTRIES_PER_CHUNK));
-}
-
-/* The page is in the log, where the spill's cleaner cannot read it. */
-static void add_range(struct spill_state *state, const struct entry_page *page)
-{
-    if (state->ranges == ITEMS_MAX)
-        flush(state);
-    state->range[state->ranges++] = page->spilled_in;
 }
 
 static void gather_page(struct spill_state *state, const struct entry_page *page, uint64_t first)
@@ -116,12 +105,9 @@ static void gather_page(struct spill_state *state, const struct entry_page *page
     struct entry_bits spilled = bits_without(&page->live, &page->kept);
     uint32_t count = bits_count(&spilled);
 
-    if (page->id & SPILLED)
-        add_page(state, page, first);
-    else if (count > 0)
-        add_range(state, page);
     if (count == 0)
         return;
+    add_page(state, page->id & SPILLED ? page->id & ~SPILLED : page->spilled_id, first, &spilled);
     log_gather_live(state->gather, page->spilled_in.first, page->spilled_in.last);
     log_gather_weight(state->gather, count,
                       (uint64_t)count * BODY_OVERHEAD +
@@ -135,10 +121,11 @@ static void gather_chunk(struct spill_state *state, const struct entries *entrie
     uint64_t end = (chunk->number + 1) * ENTRIES_PER_CHUNK;
     uint64_t p = chunk->number * ENTRIES_PER_CHUNK;
 
-    if (chunk->page & SPILLED) {
+    if ((chunk->page & SPILLED) || chunk->spilled_page != 0)
         log_settled(state->stream, ENTRIES_PER_CHUNK);
+    if (chunk->page & SPILLED)
         chunk->page = 0;
-    }
+    chunk->spilled_page = 0;
     for (p = entries_next_live(entries, p); p < end && p < entries->tail;
          p = entries_next_live(entries, p + 1)) {
         uint64_t body = entries_body(entries, p);

@@ -211,17 +211,7 @@ static void read_spilled_bodies(struct marks *marks, struct cursor *in, uint32_t
     }
 }
 
-static void read_ranges(const struct marks *marks, struct cursor *in, uint32_t count)
-{
-    for (uint32_t i = 0; i < count && !in->failed; i++) {
-        uint64_t first = cursor_u64(in);
-        uint64_t last = cursor_u64(in);
-        if (!in->failed)
-            log_mark_parts(marks->marker, first, last);
-    }
-}
-
-/* Bodies and ranges at once, then some pages each time. */
+/* Bodies at once, then some pages each time. */
 int marks_of_spill(struct log_marker *marker, const struct record_header *header,
                    const uint8_t *payload)
 {
@@ -230,7 +220,6 @@ int marks_of_spill(struct log_marker *marker, const struct record_header *header
     uint64_t *done = log_mark_progress(marker);
     uint32_t bodies;
     uint32_t pages;
-    uint32_t ranges;
     uint32_t count;
     int rc;
 
@@ -239,8 +228,6 @@ int marks_of_spill(struct log_marker *marker, const struct record_header *header
     marks.incarnation = cursor_u64(&in);
     bodies = cursor_u32(&in);
     pages = cursor_u32(&in);
-    ranges = cursor_u32(&in);
-    (void)cursor_u32(&in);
     if (*done == 0)
         read_spilled_bodies(&marks, &in, bodies);
     else
@@ -249,7 +236,5 @@ int marks_of_spill(struct log_marker *marker, const struct record_header *header
     count = (uint32_t)MIN(pages - *done, (uint64_t)READ_AT_ONCE);
     rc = read_pages(&marks, &in, count, RECORD_SPILL_PAGE);
     *done += rc == 0 ? count : 0;
-    if (rc == 0 && *done == pages)
-        read_ranges(&marks, &in, ranges);
     return end_marks(&marks, &in, rc, *done < pages);
 }
