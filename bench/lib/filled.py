@@ -75,6 +75,13 @@ def memory(pid):
     return {name: int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")}
 
 
+def octets_of(path):
+    try:
+        return os.lstat(path).st_blocks * 512
+    except FileNotFoundError:  # it went meanwhile
+        return 0
+
+
 class Node(TokkiMQ):
     """A TokkiMQ on an empty directory below `data`, killed and removed at the end of the `with`."""
 
@@ -122,7 +129,7 @@ class Node(TokkiMQ):
         return [os.path.join(where, name) for where, _, names in os.walk(self.data) for name in names]
 
     def on_disk(self):
-        return sum(os.lstat(path).st_blocks * 512 for path in self.files())
+        return sum(map(octets_of, self.files()))
 
     def octets_read(self):
         """{"rchar": by calls, page cache included, sockets not, "read_bytes": from the disk}."""

@@ -29,6 +29,8 @@ const char *err_text(int code)
         return "end of stream";
     case ERR_USAGE:
         return "wrong usage";
+    case ERR_NOT_YET:
+        return "not there yet";
     default:
         return strerrordesc_np(-code) ? strerrordesc_np(-code) : "unknown error";
     }

@@ -15,6 +15,7 @@ enum err {
     ERR_REFUSED = -1008,   /* not allowed for this caller */
     ERR_EOF = -1009,       /* the peer ended the stream in good order */
     ERR_USAGE = -1010,     /* wrong command line or configuration */
+    ERR_NOT_YET = -1011,   /* it is on its way: to be looked for again a little later */
 };
 
 /* Text for `code` (-errno or ERR_*); never NULL, static or thread-local storage. */

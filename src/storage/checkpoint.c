@@ -56,7 +56,8 @@ void log_gather_free(struct log_gather *gather)
         gather->first = part->next;
         mem_free(part);
     }
-    mem_free(gather->live);
+    mem_free(gather->live.all);
+    mem_free(gather->read.all);
     *gather = (struct log_gather){0};
 }
 
@@ -91,8 +92,7 @@ void log_checkpoint_add(struct log_checkpoint *checkpoint, struct log_gather *ga
         all->last = gather->last;
         gather->first = NULL;
     }
-    for (size_t i = 0; i < gather->live_count; i++)
-        log_gather_live(all, gather->live[i].first, gather->live[i].last);
+    live_add(all, gather);
     log_gather_weight(all, gather->messages, gather->live_octets);
     log_gather_free(gather);
     checkpoint->marks =
@@ -309,12 +309,13 @@ int checkpoint_write(struct log_checkpoint *checkpoint)
         return rc;
     log_debug("checkpoint written", "number=%llu segment=%llu offset=%llu live_ranges=%zu",
               (unsigned long long)number, (unsigned long long)checkpoint->replay.segment,
-              (unsigned long long)checkpoint->replay.offset, checkpoint->all.live_count);
+              (unsigned long long)checkpoint->replay.offset, checkpoint->all.live.count);
     return 0;
 }
 
-void checkpoint_recycle(const struct log_checkpoint *checkpoint)
+void checkpoint_recycle(const struct log_checkpoint *checkpoint,
+                        const struct log_checkpoint *marked)
 {
-    segments_recycle(checkpoint->log, checkpoint->replay.segment, checkpoint->all.live,
-                     checkpoint->all.live_count);
+    segments_recycle(checkpoint->log, checkpoint->replay.segment, &checkpoint->all.live,
+                     marked ? &marked->all.read : NULL);
 }

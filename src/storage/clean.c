@@ -40,9 +40,6 @@ static void end_marking(struct cleaner *cleaner)
 {
     free_checkpoint(&cleaner->checkpoint);
     cleaner->part = NULL;
-    if (cleaner->held)
-        checkpoint_recycle(cleaner->held);
-    free_checkpoint(&cleaner->held);
 }
 
 static void end_round(struct cleaner *cleaner)
@@ -54,19 +51,8 @@ static void end_round(struct cleaner *cleaner)
 
 void cleaner_fini(struct log *log)
 {
-    free_checkpoint(&log->cleaner.held);
     end_round(&log->cleaner);
     stream_fini(&log->cleaner.stream);
-}
-
-void clean_abandon(struct log *log)
-{
-    end_round(&log->cleaner);
-}
-
-bool clean_is_marking(const struct log *log)
-{
-    return log->cleaner.phase == CLEAN_COUNT || log->cleaner.phase == CLEAN_COLLECT;
 }
 
 struct log_clean_counts log_clean_counts(struct log *log)
@@ -179,13 +165,8 @@ void clean_take(struct log *log, struct log_checkpoint *checkpoint)
     struct cleaner *cleaner = &log->cleaner;
 
     cleaner->messages = checkpoint->all.messages;
-    if (clean_is_marking(log)) {
-        free_checkpoint(&cleaner->held);
-        cleaner->held = checkpoint;
-        cleaner->was_passed = true;
-        return;
-    }
-    checkpoint_recycle(checkpoint);
+    cleaner->was_passed |= cleaner->phase != CLEAN_IDLE;
+    checkpoint_recycle(checkpoint, cleaner->checkpoint);
     if (!begin(log, checkpoint))
         checkpoint_free(checkpoint);
 }
@@ -216,17 +197,23 @@ static int compare_segments(const void *left, const void *right)
     return (a->live > b->live) - (a->live < b->live);
 }
 
-/* Emptiest first. */
-static struct marked_segment **sorted_segments(struct log *log, uint32_t *count)
+/* Those that are still there, emptiest first. `*octets`: of them, and of those that are stuck. */
+static struct marked_segment **sorted_segments(struct log *log, uint32_t *count, uint64_t *octets)
 {
     struct log_marker *marker = &log->cleaner.marker;
     struct marked_segment **sorted = mem_alloc(MAX(marker->slot_count, 1U) * sizeof *sorted);
 
     *count = 0;
+    *octets = 0;
     pthread_mutex_lock(&log->mutex);
-    for (uint32_t i = 0; i < marker->slot_count; i++)
-        if (marker->segments[i].number != 0 && !log->slots[i]->is_stuck)
-            sorted[(*count)++] = &marker->segments[i];
+    for (uint32_t i = 0; i < marker->slot_count; i++) {
+        struct marked_segment *segment = mark_segment(marker, i);
+        if (!segment)
+            continue;
+        *octets += segment->octets;
+        if (!log->slots[i]->is_stuck)
+            sorted[(*count)++] = segment;
+    }
     pthread_mutex_unlock(&log->mutex);
     qsort(sorted, *count, sizeof *sorted, compare_segments);
     return sorted;
@@ -238,11 +225,11 @@ static bool choose(struct log *log)
 {
     struct cleaner *cleaner = &log->cleaner;
     uint64_t goal = cleaner->live + cleaner->live / 4 + log->settings.slack_bytes / 2;
-    uint64_t left = cleaner->old;
+    uint64_t left;
     uint64_t records = 0;
     uint64_t moves = 0;
     uint32_t count;
-    struct marked_segment **sorted = sorted_segments(log, &count);
+    struct marked_segment **sorted = sorted_segments(log, &count, &left);
 
     for (uint32_t i = 0; i < count; i++) {
         struct marked_segment *segment = sorted[i];
@@ -313,7 +300,7 @@ static int mark_next(struct log *log)
         rc = log->settings.mark(&cleaner->marker, &header, at + RECORD_HEADER_BYTES);
     if (rc == ERR_AGAIN)
         return 0;
-    if (rc == ERR_NOT_FOUND)
+    if (rc == ERR_NOT_YET)
         return rc;
     cleaner->marker.progress = 0;
     cleaner->offset += format_round_up(RECORD_HEADER_BYTES + header.octets, RECORD_ALIGN);
@@ -329,12 +316,12 @@ static void mark_some(struct log *log)
     struct cleaner *cleaner = &log->cleaner;
     int rc = cleaner->part ? mark_next(log) : 0;
 
-    if (rc == ERR_NOT_FOUND && cleaner->waited++ < WAITS_MAX) {
+    if (rc == ERR_NOT_YET && cleaner->waited++ < WAITS_MAX) {
         /* The helper, which is here, may be what the writer waits for. */
         cleaner->next_ns = clock_mono_ns() + WAIT_NS;
     } else if (rc != 0) {
         log_warn("the log is not cleaned: what is live cannot be read", "error='%s'", err_text(rc));
-        clean_abandon(log);
+        end_round(cleaner);
     } else if (!cleaner->part) {
         if (cleaner->phase == CLEAN_COUNT)
             end_count(log);
@@ -359,7 +346,7 @@ bool clean_is_ready(struct log *log, uint64_t *until)
 
 void clean_step(struct log *log)
 {
-    if (clean_is_marking(log))
+    if (log->cleaner.phase == CLEAN_COUNT || log->cleaner.phase == CLEAN_COLLECT)
         mark_some(log);
     else
         clean_move(log);

@@ -50,6 +50,8 @@ struct log_marker {
 
 /* Look at the segments before `keep_from`. */
 void mark_begin(struct log_marker *marker, struct log *log, uint64_t keep_from);
+/* Of the segment in this slot, NULL when that is not looked at: it may be a newer one. Thread: under log->mutex. */
+struct marked_segment *mark_segment(const struct log_marker *marker, uint32_t slot);
 /* After the last log_mark of a pass. */
 void mark_flush(struct log_marker *marker);
 /* Fill in what is live of each segment. Returns the sum. */
@@ -68,7 +70,6 @@ struct cleaner {
         stream; /* answers to the cleaner's fetches are for this; none of the node's */
     enum clean_phase phase;
     struct log_checkpoint *checkpoint; /* that says what is live; NULL: not needed (any more) */
-    struct log_checkpoint *held;       /* the newest since, which has yet to recycle; or NULL */
     const struct log_part *part;       /* of its records, the next to be looked at ... */
     uint32_t offset;                   /* ... and where in it */
     struct log_marker marker;
@@ -82,7 +83,7 @@ struct cleaner {
     uint32_t chosen;        /* segments of this round */
     uint64_t moved;         /* octets, in this round */
     bool has_counted;       /* since the start */
-    bool was_passed;        /* a checkpoint was held: what it says was not looked at */
+    bool was_passed;        /* a checkpoint was written meanwhile: what it says was not looked at */
     uint64_t begun_old;     /* as below, and ... */
     uint64_t begun_written; /* ... as further below, when the round began */
     uint64_t begun_settled;
@@ -106,12 +107,8 @@ void cleaner_init(struct log *log);
 void cleaner_fini(struct log *log);
 /* A checkpoint is about to be begun. Thread: under log->mutex. */
 void clean_note_begin(struct log *log);
-/* It was written, and is the cleaner's from here on: recycles, at once or after the marking. */
+/* It was written, and is the cleaner's from here on: recycles, and may begin a round. */
 void clean_take(struct log *log, struct log_checkpoint *checkpoint);
-/* Does it look at places that a checkpoint may take away? */
-bool clean_is_marking(const struct log *log);
-/* Give up what was marked; what was not moved stays where it is. */
-void clean_abandon(struct log *log);
 /* Can clean_step do something now? Else `*until` is lowered to when it can, if that is known (monotonic ns).
  * Thread: under log->mutex. */
 bool clean_is_ready(struct log *log, uint64_t *until);

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* Octets of parts that are read at once. What survives of them is one more part of a batch that publishers wait
- * for. */
+/* Octets of records that are moved at once: more for a batch that publishers wait for. How far they lie apart does not
+ * matter to these; steps by what is read took 3 s for a gigabyte that was dead but for 2 %. */
 #define STEP_BYTES (256U * 1024U)
 #define STEP_RECORDS 4096U
 /* A pause behind each step, so that no more than this is moved per second. */
@@ -42,26 +42,35 @@ void clean_fetch(struct log *log, struct log_fetch *fetch)
 
 /* ---- a step ---- */
 
-/* The identities of whole parts, as many as one step reads. Returns how many. */
+/* Octets that a live record of this segment takes, by the average. */
+static uint64_t usual_octets(const struct marked_segment *segment)
+{
+    return segment && segment->records > 0 ? segment->found / segment->records : 0;
+}
+
+/* The identities of whole parts, as many as one step moves. Returns how many. */
 static size_t choose_ids(struct log *log)
 {
     const struct log_marker *marker = &log->cleaner.marker;
     const uint64_t *ids = marker->ids + log->cleaner.next_id;
     size_t left = marker->id_count - log->cleaner.next_id;
     uint64_t octets = 0;
+    uint64_t each = 0;
     uint64_t part = 0;
     size_t n;
 
     pthread_mutex_lock(&log->mutex);
     for (n = 0; n < left; n++) {
         struct part_place place;
-        if (record_id_part(ids[n]) == part)
-            continue;
-        if (octets >= STEP_BYTES || n >= STEP_RECORDS)
-            break;
-        part = record_id_part(ids[n]);
-        if (places_find(&log->places, part, &place))
-            octets += place.octets;
+        if (record_id_part(ids[n]) != part) {
+            if (octets >= STEP_BYTES || n >= STEP_RECORDS)
+                break;
+            part = record_id_part(ids[n]);
+            each = places_find(&log->places, part, &place)
+                       ? usual_octets(mark_segment(marker, place.segment))
+                       : 0;
+        }
+        octets += each;
     }
     pthread_mutex_unlock(&log->mutex);
     return n;
@@ -169,11 +178,9 @@ static bool keep_live(void *context, const struct part_place *place)
     struct log *log = context;
     const struct log_marker *marker = &log->cleaner.marker;
     struct segment *segment = log->slots[place->segment];
-    const struct marked_segment *marked =
-        place->segment < marker->slot_count ? &marker->segments[place->segment] : NULL;
+    const struct marked_segment *marked = mark_segment(marker, place->segment);
 
-    if (!marked || !marked->is_chosen || marked->number != segment->header.number ||
-        is_live(marker, place->number))
+    if (!marked || !marked->is_chosen || is_live(marker, place->number))
         return true;
     segment->parts--;
     return false;

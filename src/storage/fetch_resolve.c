@@ -28,9 +28,11 @@ static int place_missing(struct log *log, const struct log_fetch *fetch, uint64_
 {
     int failure = atomic_load(&log->failure);
 
-    /* The cleaner asks for what was durable long ago, and the writer may wait for the helper. */
-    if (fetch->stream == &log->cleaner.stream || !may_come(log, part))
+    if (!may_come(log, part))
         return ERR_NOT_FOUND;
+    /* The writer may wait for the helper, which waits for this. */
+    if (fetch->stream == &log->cleaner.stream)
+        return ERR_NOT_YET;
     if (failure != 0)
         return failure;
     return give_up != 0 ? give_up : ERR_AGAIN;

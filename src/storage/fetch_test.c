@@ -336,7 +336,8 @@ static void segments_that_are_read_stay(void **state)
 {
     struct rig *rig = rig_new(LOG_SEGMENT_MIN, 1);
     struct segment *oldest;
-    struct log_range live;
+    struct log_range range;
+    struct log_ranges live = {.all = &range, .count = 1};
     (void)state;
 
     for (int i = 0; i < 300; i++) {
@@ -345,13 +346,13 @@ static void segments_that_are_read_stay(void **state)
     }
     oldest = rig->log->segments;
     oldest->read_in = rig->log->fetcher.round_number;
-    live.first = live.last = record_id_part(rig->ids[299]);
-    segments_recycle(rig->log, rig->log->position.segment, &live, 1);
+    range.first = range.last = record_id_part(rig->ids[299]);
+    segments_recycle(rig->log, rig->log->position.segment, &live, NULL);
     assert_int_equal(rig_segments(rig), 2);
     assert_ptr_equal(rig->log->segments, oldest);
     assert_int_equal(rig_fetch(rig, 0, 1), ERR_NOT_FOUND);
     assert_int_equal(rig_fetch(rig, 299, 1), 0);
-    segments_recycle(rig->log, rig->log->position.segment, &live, 1);
+    segments_recycle(rig->log, rig->log->position.segment, &live, NULL);
     assert_int_equal(rig_segments(rig), 1);
     rig_free(rig);
 }

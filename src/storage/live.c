@@ -10,21 +10,43 @@
 
 /* ---- ranges ---- */
 
-/* Messages that stand side by side in a queue mostly have their bodies in the same parts or the next. */
-void log_gather_live(struct log_gather *gather, uint64_t first, uint64_t last)
+static void add_range(struct log_ranges *ranges, uint64_t first, uint64_t last)
 {
-    struct log_range *newest =
-        gather->live_count > 0 ? &gather->live[gather->live_count - 1] : NULL;
+    struct log_range *newest = ranges->count > 0 ? &ranges->all[ranges->count - 1] : NULL;
 
     if (newest && first >= newest->first && first <= newest->last + 1) {
         newest->last = MAX(newest->last, last);
         return;
     }
-    if (gather->live_count == gather->live_capacity) {
-        gather->live_capacity = MAX(gather->live_capacity * 2, (size_t)256);
-        gather->live = mem_resize(gather->live, gather->live_capacity * sizeof *gather->live);
+    if (ranges->count == ranges->capacity) {
+        ranges->capacity = MAX(ranges->capacity * 2, (size_t)256);
+        ranges->all = mem_resize(ranges->all, ranges->capacity * sizeof *ranges->all);
     }
-    gather->live[gather->live_count++] = (struct log_range){first, last};
+    ranges->all[ranges->count++] = (struct log_range){first, last};
+}
+
+/* Messages that stand side by side in a queue mostly have their bodies in the same parts or the next. */
+void log_gather_live(struct log_gather *gather, uint64_t first, uint64_t last)
+{
+    add_range(&gather->live, first, last);
+}
+
+void log_gather_read(struct log_gather *gather, uint64_t part)
+{
+    add_range(&gather->live, part, part);
+    add_range(&gather->read, part, part);
+}
+
+static void add_all(struct log_ranges *to, const struct log_ranges *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        add_range(to, from->all[i].first, from->all[i].last);
+}
+
+void live_add(struct log_gather *to, const struct log_gather *from)
+{
+    add_all(&to->live, &from->live);
+    add_all(&to->read, &from->read);
 }
 
 static int compare_ranges(const void *left, const void *right)
@@ -34,35 +56,38 @@ static int compare_ranges(const void *left, const void *right)
     return (a->first > b->first) - (a->first < b->first);
 }
 
-void live_sort(struct log_gather *gather)
+static void sort_ranges(struct log_ranges *ranges)
 {
-    size_t count = gather->live_count;
+    struct log_ranges sorted = *ranges;
 
-    if (count == 0)
+    if (ranges->count == 0)
         return;
-    qsort(gather->live, count, sizeof *gather->live, compare_ranges);
+    qsort(ranges->all, ranges->count, sizeof *ranges->all, compare_ranges);
     /* Added in order, what overlaps becomes one; the list is never longer than what was read of it. */
-    gather->live_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct log_range range = gather->live[i];
-        log_gather_live(gather, range.first, range.last);
-    }
+    ranges->count = 0;
+    add_all(ranges, &sorted);
 }
 
-bool live_has(const struct log_range *live, size_t count, uint64_t part)
+void live_sort(struct log_gather *gather)
+{
+    sort_ranges(&gather->live);
+    sort_ranges(&gather->read);
+}
+
+bool live_has(const struct log_ranges *ranges, uint64_t part)
 {
     size_t low = 0;
-    size_t high = count;
+    size_t high = ranges->count;
 
     /* How many ranges begin at or before the part? The last of them has it, or none. */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (live[middle].first <= part)
+        if (ranges->all[middle].first <= part)
             low = middle + 1;
         else
             high = middle;
     }
-    return low > 0 && part <= live[low - 1].last;
+    return low > 0 && part <= ranges->all[low - 1].last;
 }
 
 /* ---- places ---- */
@@ -95,7 +120,7 @@ static bool look_at(void *context, const struct part_place *place)
 
     if ((segment < replay->segment ||
          (segment == replay->segment && place->offset < replay->offset)) &&
-        live_has(checkpoint->all.live, checkpoint->all.live_count, place->number)) {
+        live_has(&checkpoint->all.live, place->number)) {
         in->listed_in = checkpoint->log->checkpoint + 1;
         add_place(collect, &(struct live_place){place->number, segment, place->offset,
                                                 place->octets, place->is_packed});

@@ -29,10 +29,10 @@ static void ranges_are_the_set(void **state)
                 is_live[part] = true;
         }
         live_sort(&gather);
-        for (size_t i = 1; i < gather.live_count; i++)
-            assert_true(gather.live[i].first > gather.live[i - 1].last + 1);
+        for (size_t i = 1; i < gather.live.count; i++)
+            assert_true(gather.live.all[i].first > gather.live.all[i - 1].last + 1);
         for (uint64_t part = 0; part < PARTS; part++)
-            assert_int_equal(live_has(gather.live, gather.live_count, part), is_live[part]);
+            assert_int_equal(live_has(&gather.live, part), is_live[part]);
         log_gather_free(&gather);
     }
 }
@@ -45,7 +45,7 @@ static void neighbours_are_one(void **state)
 
     for (uint64_t part = 1; part < 100000; part++)
         log_gather_live(&gather, part, part + part % 3);
-    assert_int_equal(gather.live_count, 1);
+    assert_int_equal(gather.live.count, 1);
     log_gather_free(&gather);
 }
 

@@ -39,7 +39,7 @@ struct log_events {
 struct log_marker;
 
 /* Calls log_mark for every record of the log that this record of a checkpoint refers to, however far away.
- * ERR_NOT_FOUND: something that it has to read is not there; it may be under way to the disk, so this is tried for
+ * ERR_NOT_YET: something that it has to read is under way to the disk; this is tried for
  * some seconds. ERR_AGAIN: some were, and it is to be called again with the same record; it takes milliseconds at most.
  * Else not 0: it cannot be known, and nothing is cleaned. Thread: the log's helper. */
 typedef int (*log_mark_fn)(struct log_marker *marker, const struct record_header *header,
@@ -223,14 +223,20 @@ struct log_range {
     uint64_t last;
 };
 
+/* Owner: who embeds it. Freed by: mem_free of `all`. */
+struct log_ranges {
+    struct log_range *all; /* heap */
+    size_t count;
+    size_t capacity;
+};
+
 /* Records of a checkpoint, gathered by one thread. */
 struct log_gather {
     struct log_part *first;
     struct log_part *last;
-    struct log_range *live; /* parts that the records refer to, in any order */
-    size_t live_count;
-    size_t live_capacity;
-    uint64_t messages; /* log_gather_weight */
+    struct log_ranges live; /* parts that the records refer to, in any order */
+    struct log_ranges read; /* of those, what is read when they are marked */
+    uint64_t messages;      /* log_gather_weight */
     uint64_t live_octets;
     bool is_vital; /* what is gathered while it is set is written twice */
 };
@@ -239,6 +245,9 @@ uint8_t *log_gather_record(struct log_gather *gather, uint8_t kind, uint8_t vers
                            uint32_t octets);
 /* Parts [first, last] are still needed. */
 void log_gather_live(struct log_gather *gather, uint64_t first, uint64_t last);
+/* So is this one, and marking reads it (log_mark_read): it stays until all is marked, though a newer checkpoint does
+ * not name it. A page is such a one: what is in it may live longer than the page. */
+void log_gather_read(struct log_gather *gather, uint64_t part);
 /* So many messages, with about so many octets in the log, are live. */
 static inline void log_gather_weight(struct log_gather *gather, uint64_t messages, uint64_t octets)
 {

@@ -189,9 +189,9 @@ void segment_free(struct segment *segment);
 MUST_CHECK int segment_roll(struct log *log);
 /* Make a file ready to become a segment: the helper's job. */
 MUST_CHECK int segment_prepare(struct log *log);
-/* Let go of segments before `keep_from` that hold no part of the sorted `live` ranges. */
-void segments_recycle(struct log *log, uint64_t keep_from, const struct log_range *live,
-                      size_t count);
+/* Let go of segments before `keep_from` that hold no part of the sorted ranges `live` and `read` (or NULL). */
+void segments_recycle(struct log *log, uint64_t keep_from, const struct log_ranges *live,
+                      const struct log_ranges *read);
 MUST_CHECK int segment_open_first(struct log *log);
 MUST_CHECK int segment_open_last(struct log *log);
 
@@ -222,17 +222,20 @@ struct live_places {
     struct live_place *all;
     size_t count;
 };
-/* Sort the live ranges and join those that touch. */
+/* Take over the ranges of another one. */
+void live_add(struct log_gather *to, const struct log_gather *from);
+/* Sort the ranges and join those that touch. */
 void live_sort(struct log_gather *gather);
 /* Is the part in one of the sorted ranges? */
-bool live_has(const struct log_range *live, size_t count, uint64_t part);
+bool live_has(const struct log_ranges *ranges, uint64_t part);
 /* Where the live parts before the replay are, by their places. Thread: the helper's. */
 struct live_places live_places_collect(const struct log_checkpoint *checkpoint);
 
 /* checkpoint.c */
 int checkpoint_write(struct log_checkpoint *checkpoint);
-/* It was written: let go of what it does not need. */
-void checkpoint_recycle(const struct log_checkpoint *checkpoint);
+/* It was written: let go of what neither it needs nor who marks by an older one (or NULL). */
+void checkpoint_recycle(const struct log_checkpoint *checkpoint,
+                        const struct log_checkpoint *marked);
 void checkpoint_free(struct log_checkpoint *checkpoint);
 bool checkpoint_is_durable(const struct log_checkpoint *checkpoint);
 /* checkpoint_read.c: fills log->replay, next_part and places, and calls fn with each record. */

@@ -55,6 +55,15 @@ void mark_free(struct log_marker *marker)
     *marker = (struct log_marker){0};
 }
 
+struct marked_segment *mark_segment(const struct log_marker *marker, uint32_t slot)
+{
+    const struct segment *segment = slot < marker->slot_count ? marker->log->slots[slot] : NULL;
+
+    if (!segment || marker->segments[slot].number != segment->header.number)
+        return NULL;
+    return &marker->segments[slot];
+}
+
 /* ---- counting ---- */
 
 static void count_record(const struct log_marker *marker, struct marked_segment *segment,
@@ -92,10 +101,15 @@ uint64_t mark_sum(struct log_marker *marker)
 {
     uint64_t sum = 0;
 
+    pthread_mutex_lock(&marker->log->mutex);
     for (uint32_t i = 0; i < marker->slot_count; i++) {
-        marker->segments[i].live = live_of(marker, &marker->segments[i]);
-        sum += marker->segments[i].live;
+        struct marked_segment *segment = mark_segment(marker, i);
+        if (!segment)
+            continue;
+        segment->live = live_of(marker, segment);
+        sum += segment->live;
     }
+    pthread_mutex_unlock(&marker->log->mutex);
     return sum;
 }
 
@@ -151,8 +165,7 @@ void mark_flush(struct log_marker *marker)
             place.number = 0;
             continue;
         }
-        if (place.segment < marker->slot_count && marker->segments[place.segment].number != 0)
-            segments[i] = &marker->segments[place.segment];
+        segments[i] = mark_segment(marker, place.segment);
     }
     pthread_mutex_unlock(&log->mutex);
     for (uint32_t i = 0; i < marker->pending_count; i++) {

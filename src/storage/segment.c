@@ -346,8 +346,8 @@ int segment_roll(struct log *log)
 struct sweep {
     struct log *log;
     uint64_t keep_from;
-    const struct log_range *live;
-    size_t count;
+    const struct log_ranges *live;
+    const struct log_ranges *read;
 };
 
 static bool keep_part(void *context, const struct part_place *place)
@@ -355,8 +355,8 @@ static bool keep_part(void *context, const struct part_place *place)
     const struct sweep *sweep = context;
     struct segment *segment = sweep->log->slots[place->segment];
 
-    if (segment->header.number >= sweep->keep_from ||
-        live_has(sweep->live, sweep->count, place->number))
+    if (segment->header.number >= sweep->keep_from || live_has(sweep->live, place->number) ||
+        (sweep->read && live_has(sweep->read, place->number)))
         return true;
     segment->parts--;
     return false;
@@ -431,10 +431,10 @@ static struct segment *take_empty(struct log *log, uint64_t keep_from)
     return gone;
 }
 
-void segments_recycle(struct log *log, uint64_t keep_from, const struct log_range *live,
-                      size_t count)
+void segments_recycle(struct log *log, uint64_t keep_from, const struct log_ranges *live,
+                      const struct log_ranges *read)
 {
-    struct sweep sweep = {log, keep_from, live, count};
+    struct sweep sweep = {log, keep_from, live, read};
     struct segment *gone;
 
     log_forget_parts(log, keep_part, &sweep);

@@ -115,18 +115,6 @@ static bool may_clean(const struct log *log)
            atomic_load(&log->failure) == 0;
 }
 
-/* A full disk needs what marking keeps. */
-static void clean_or_not(struct log *log)
-{
-    bool may;
-
-    pthread_mutex_lock(&log->mutex);
-    may = may_clean(log);
-    pthread_mutex_unlock(&log->mutex);
-    if (!may && clean_is_marking(log))
-        clean_abandon(log);
-}
-
 static void prepare_one(struct log *log)
 {
     int rc = segment_prepare(log);
@@ -137,7 +125,6 @@ static void prepare_one(struct log *log)
     set_space(log, rc != 0, rc);
     if (rc == 0)
         return;
-    clean_or_not(log);
     pthread_mutex_lock(&log->mutex);
     /* One that failed as well is no reason to try again at once. */
     asks = log->since_checkpoint > 0 && now >= log->next_ask_ms;
@@ -157,7 +144,6 @@ static void write_checkpoint(struct log *log, struct log_checkpoint *checkpoint)
     bool has_room;
     int rc;
 
-    clean_or_not(log);
     rc = checkpoint_write(checkpoint);
     if (rc == 0) {
         clean_take(log, checkpoint);

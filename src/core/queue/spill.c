@@ -91,12 +91,10 @@ static void add_body(struct spill_state *state, const struct message *message, u
 static void add_page(struct spill_state *state, uint64_t id, uint64_t first,
                      const struct entry_bits *live)
 {
-    uint64_t part = record_id_part(id);
-
     if (state->pages == ITEMS_MAX)
         flush(state);
     state->page[state->pages++] = (struct spilled_page){first, id, *live};
-    log_gather_live(state->gather, part, part);
+    log_gather_read(state->gather, record_id_part(id));
     log_gather_weight(state->gather, 0, record_page_size(ENTRIES_PER_CHUNK));
 }
 

@@ -48,6 +48,8 @@ static int mark_chunks(struct marks *marks, const struct log_fetched *record)
     struct record_body body;
     int rc = record->rc;
 
+    if (rc == ERR_NOT_FOUND)
+        return 0; /* the message has gone since */
     if (rc == 0)
         rc = record_message_read(record->header.kind, record->payload, record->header.octets,
                                  record->is_checked, &body);
@@ -171,8 +173,6 @@ static int end_marks(struct marks *marks, const struct cursor *in, int rc, bool 
     if (rc == 0)
         rc = mark_chained(marks);
     mem_free(marks->chained);
-    if (rc == ERR_AGAIN)
-        return ERR_NOT_FOUND; /* here it would mean something else */
     if (rc == 0 && in->failed)
         return ERR_CORRUPT;
     return rc == 0 && has_more ? ERR_AGAIN : rc;

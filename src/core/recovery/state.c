@@ -142,7 +142,7 @@ static void write_page(struct log_gather *gather, const struct stage *stage,
     writer_u64(w, stage_wall_ms(stage, page->expires_ms));
     writer_u64(w, page->kept_in.first);
     writer_u64(w, page->kept_in.last);
-    log_gather_live(gather, record_id_part(page->id), record_id_part(page->id));
+    log_gather_read(gather, record_id_part(page->id));
     if (bits_count(&kept) > 0)
         log_gather_live(gather, page->kept_in.first, page->kept_in.last);
     log_gather_weight(gather, bits_count(&kept),
