@@ -156,6 +156,15 @@ static int take_head(struct frame_reader *from, const struct frame_header *frame
     return 0;
 }
 
+static int missing(struct frame_reader *from, uint64_t number)
+{
+    char name[DISK_NAME_MAX];
+
+    segment_name(number, name);
+    return log_error_set(from->error, ERR_CORRUPT, from->name, from->at,
+                         "%s, which the checkpoint needs, is missing", name);
+}
+
 static int take_places(struct frame_reader *from, const struct frame_header *frame)
 {
     struct log *log = from->log;
@@ -178,9 +187,7 @@ static int take_places(struct frame_reader *from, const struct frame_header *fra
         if (segment)
             segment_add_part(log, segment, &part, offset);
         else if (!log->settings.recovers)
-            return log_error_set(from->error, ERR_CORRUPT, from->name, from->at,
-                                 "segment %llu, which the checkpoint needs, is missing",
-                                 (unsigned long long)number);
+            return missing(from, number);
     }
     return 0;
 }

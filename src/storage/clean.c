@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "storage/cold.h"
 
 #include <stdlib.h>
 
@@ -27,6 +28,7 @@ void cleaner_init(struct log *log)
 {
     stream_init(&log->cleaner.stream, log, 0);
     log->cleaner.share = 1;
+    log->cleaner.cold.salt_state = ~log->settings.seed;
 }
 
 static void free_checkpoint(struct log_checkpoint **checkpoint)
@@ -52,6 +54,7 @@ static void end_round(struct cleaner *cleaner)
 void cleaner_fini(struct log *log)
 {
     end_round(&log->cleaner);
+    cold_fini(log);
     stream_fini(&log->cleaner.stream);
 }
 
@@ -86,14 +89,14 @@ void clean_note_begin(struct log *log)
     log->cleaner.settled = all_settled(log);
 }
 
-/* Octets of the segments before `keep_from`. Thread: under log->mutex. */
+/* Octets of the segments that may be cleaned. Thread: under log->mutex. */
 static uint64_t octets_before(const struct log *log, uint64_t keep_from)
 {
     uint64_t sum = 0;
 
-    for (const struct segment *segment = log->segments;
-         segment && segment->header.number < keep_from; segment = segment->next)
-        sum += segment->header.octets;
+    for (const struct segment *segment = log->segments; segment; segment = segment->next)
+        if (segment_is_before(log, segment, keep_from))
+            sum += segment->header.octets;
     return sum;
 }
 
@@ -336,7 +339,7 @@ bool clean_is_ready(struct log *log, uint64_t *until)
 {
     struct cleaner *cleaner = &log->cleaner;
 
-    if (cleaner->phase == CLEAN_IDLE || cleaner->under_way > 0)
+    if (cleaner->phase == CLEAN_IDLE)
         return false;
     if (!log->has_threads || clock_mono_ns() >= cleaner->next_ns)
         return true;
@@ -350,6 +353,11 @@ void clean_step(struct log *log)
         mark_some(log);
     else
         clean_move(log);
+}
+
+void clean_give_up(struct log *log)
+{
+    end_round(&log->cleaner);
 }
 
 void clean_over(struct log *log)

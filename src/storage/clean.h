@@ -64,6 +64,16 @@ void mark_free(struct log_marker *marker);
 
 enum clean_phase { CLEAN_IDLE, CLEAN_COUNT, CLEAN_COLLECT, CLEAN_MOVE };
 
+/* Where it writes (cold.c). */
+struct cold {
+    struct disk_file *file;  /* NULL: none is begun */
+    struct segment *segment; /* of that; under log->mutex */
+    uint64_t last;           /* number of the newest, without SEGMENT_COLD */
+    uint64_t offset;         /* of the next batch */
+    uint64_t sequence;       /* of the next batch */
+    uint64_t salt_state;
+};
+
 /* Owner: the log. Thread: the helper's, but for what is said. */
 struct cleaner {
     struct log_stream
@@ -73,6 +83,7 @@ struct cleaner {
     const struct log_part *part;       /* of its records, the next to be looked at ... */
     uint32_t offset;                   /* ... and where in it */
     struct log_marker marker;
+    struct cold cold;
     uint32_t waited;  /* times that something was not there yet */
     size_t next_id;   /* to be moved */
     uint64_t next_ns; /* not before */
@@ -94,7 +105,6 @@ struct cleaner {
     uint64_t counted_settled;  /* by all streams, before it */
 
     /* Under log->mutex. */
-    uint32_t under_way; /* moved parts that are not durable */
     bool is_answered;
     uint64_t written; /* octets since the last count */
     uint64_t settled; /* by all streams, when the newest checkpoint was begun */

@@ -10,7 +10,9 @@ void clean_move(struct log *log);
 /* Nothing more is to be moved: forget what nobody needs in the chosen segments. */
 void clean_end_moves(struct log *log);
 
-/* clean.c: the round is over. */
+/* clean.c: the round is over ... */
 void clean_over(struct log *log);
+/* ... or cannot go on; what was moved stays moved. */
+void clean_give_up(struct log *log);
 
 #endif

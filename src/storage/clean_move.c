@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Moving: live records of the chosen segments are read and go to the writer as moved parts. */
 #include "storage/clean_internal.h"
+#include "storage/cold.h"
 #include "storage/moved.h"
 
 #include "base/clock.h"
@@ -8,8 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* Octets of records that are moved at once: more for a batch that publishers wait for. How far they lie apart does not
- * matter to these; steps by what is read took 3 s for a gigabyte that was dead but for 2 %. */
+/* Octets of records that are moved at once. How far they lie apart does not matter: steps by what is read took 3 s for
+ * a gigabyte that was dead but for 2 %. */
 #define STEP_BYTES (256U * 1024U)
 #define STEP_RECORDS 4096U
 /* A pause behind each step, so that no more than this is moved per second. */
@@ -92,43 +93,63 @@ static void keep_segment(struct log *log, uint64_t part, int rc)
              "part=%llu error='%s'", (unsigned long long)part, err_text(rc));
 }
 
-/* The records are all of one part. Returns the octets of what goes to the writer. */
-static uint32_t move_part(struct log *log, const struct log_fetched *records, uint32_t count)
+/* The records are all of one part. NULL: it stays where it is. */
+static struct log_part *build_part(struct log *log, const struct log_fetched *records,
+                                   uint32_t count)
 {
     struct log_part *part = NULL;
-    uint32_t octets;
     int rc = 0;
 
     for (uint32_t i = 0; i < count && rc == 0; i++)
         rc = records[i].rc;
     if (rc == 0)
         part = moved_part(records, count, log->part_bytes);
-    if (!part) {
+    if (!part)
         keep_segment(log, record_id_part(records[0].id), rc == 0 ? ERR_REFUSED : rc);
-        return 0;
-    }
-    octets = PART_HEADER_BYTES + part->used;
-    pthread_mutex_lock(&log->mutex);
-    log->cleaner.under_way++;
-    pthread_mutex_unlock(&log->mutex);
-    part_submit(log, part);
-    return octets;
+    return part;
 }
 
-static uint64_t move_all(struct log *log, const struct log_fetch *fetch)
+/* What was read, as moved parts in a list. Returns their octets. */
+static uint64_t build_parts(struct log *log, const struct log_fetch *fetch, struct log_part **first)
 {
+    struct log_part **end = first;
     uint64_t octets = 0;
     uint32_t at = 0;
 
     while (at < fetch->count) {
-        uint64_t part = record_id_part(fetch->records[at].id);
-        uint32_t end = at + 1;
-        while (end < fetch->count && record_id_part(fetch->records[end].id) == part)
-            end++;
-        octets += move_part(log, &fetch->records[at], end - at);
-        at = end;
+        uint64_t number = record_id_part(fetch->records[at].id);
+        uint32_t next = at + 1;
+        while (next < fetch->count && record_id_part(fetch->records[next].id) == number)
+            next++;
+        *end = build_part(log, &fetch->records[at], next - at);
+        if (*end) {
+            octets += PART_HEADER_BYTES + (*end)->used;
+            end = &(*end)->next;
+        }
+        at = next;
     }
     return octets;
+}
+
+static void free_parts(struct log_part *part)
+{
+    while (part) {
+        struct log_part *next = part->next;
+        mem_free(part);
+        part = next;
+    }
+}
+
+/* Returns 0, or what kept it from being written. */
+static int move_all(struct log *log, const struct log_fetch *fetch, uint64_t *octets)
+{
+    struct log_part *parts = NULL;
+    int rc;
+
+    *octets = build_parts(log, fetch, &parts);
+    rc = cold_write(log, parts);
+    free_parts(parts);
+    return rc;
 }
 
 void clean_move(struct log *log)
@@ -137,6 +158,7 @@ void clean_move(struct log *log)
     size_t count = choose_ids(log);
     const struct log_fetched *records;
     uint64_t octets;
+    int rc;
 
     if (count == 0) {
         clean_end_moves(log);
@@ -145,8 +167,14 @@ void clean_move(struct log *log)
     records =
         log_mark_read(&cleaner->marker, cleaner->marker.ids + cleaner->next_id, (uint32_t)count);
     (void)records;
-    octets = move_all(log, &cleaner->marker.fetch);
+    rc = move_all(log, &cleaner->marker.fetch, &octets);
     log_fetch_release(&cleaner->marker.fetch);
+    if (rc != 0) {
+        log_warn("the cleaner cannot write: what is left stays where it is", "error='%s'",
+                 err_text(rc));
+        clean_give_up(log);
+        return;
+    }
     cleaner->next_id += count;
     cleaner->moved += octets;
     atomic_fetch_add_explicit(&cleaner->octets_moved, octets, memory_order_relaxed);

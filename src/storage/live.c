@@ -118,7 +118,7 @@ static bool look_at(void *context, const struct part_place *place)
     struct segment *in = checkpoint->log->slots[place->segment];
     uint64_t segment = in->header.number;
 
-    if ((segment < replay->segment ||
+    if ((segment_is_cold(in) || segment < replay->segment ||
          (segment == replay->segment && place->offset < replay->offset)) &&
         live_has(&checkpoint->all.live, place->number)) {
         in->listed_in = checkpoint->log->checkpoint + 1;

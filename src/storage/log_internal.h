@@ -29,6 +29,9 @@ struct log_part {
     uint8_t data[] __attribute__((aligned(RECORD_ALIGN)));
 };
 
+/* In the number of a cold segment (cold.c): those come behind all others and are none of the replay's. */
+#define SEGMENT_COLD (1ULL << 63)
+
 /* A segment that may hold something needed. Owner: the log. Thread: under log->mutex once threads run. */
 struct segment {
     struct segment *next; /* the following number */
@@ -42,6 +45,11 @@ struct segment {
     uint64_t read_in;       /* the newest round of fetches that reads it: not recycled meanwhile */
     struct disk_file *file; /* the reader's; NULL: not open */
 };
+
+static inline bool segment_is_cold(const struct segment *segment)
+{
+    return (segment->header.number & SEGMENT_COLD) != 0;
+}
 
 /* Where a batch begins. */
 struct log_position {
@@ -184,6 +192,13 @@ struct segment *segment_add(struct log *log, const struct segment_header *header
 void segment_add_part(struct log *log, struct segment *segment, const struct part_header *part,
                       uint32_t offset);
 struct segment *segment_find(const struct log *log, uint64_t number);
+/* Is it behind the replay, when that begins at `keep_from`: may it be cleaned and let go of? A cold one always, but
+ * for the one that is being written. Thread: under log->mutex. */
+bool segment_is_before(const struct log *log, const struct segment *segment, uint64_t keep_from);
+/* Remove a file that is not needed any more; a warning when that fails. */
+void segment_drop_file(struct log *log, const char *name);
+/* Of a generator's own state. */
+uint64_t log_next_salt(uint64_t *state);
 void segment_free(struct segment *segment);
 /* Begin the segment behind the current one. Thread: the writer's. */
 MUST_CHECK int segment_roll(struct log *log);

@@ -30,9 +30,10 @@ void mark_begin(struct log_marker *marker, struct log *log, uint64_t keep_from)
     pthread_mutex_lock(&log->mutex);
     marker->slot_count = log->slot_count;
     marker->segments = mem_alloc_zero(marker->slot_count * sizeof *marker->segments);
-    for (const struct segment *segment = log->segments;
-         segment && segment->header.number < keep_from; segment = segment->next) {
+    for (const struct segment *segment = log->segments; segment; segment = segment->next) {
         struct marked_segment *marked = &marker->segments[segment->slot];
+        if (!segment_is_before(log, segment, keep_from))
+            continue;
         marked->number = segment->header.number;
         marked->octets = segment->header.octets;
         count++;

@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "storage/log_internal.h"
+#include "storage/cold.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -61,6 +61,8 @@ static void note_name(void *context, const char *name)
 
     if (numbered(name, "segment-", &number))
         push_number(&listing->segments, &listing->segment_count, number);
+    else if (numbered(name, "cold-", &number))
+        push_number(&listing->segments, &listing->segment_count, number | SEGMENT_COLD);
     else if (numbered(name, "spare-", &number))
         push_number(&listing->spares, &listing->spare_count, number);
     else if (numbered(name, "checkpoint-", &number))
@@ -148,8 +150,14 @@ static int note_short(struct log *log, const char *name, uint64_t size, uint64_t
                    : log_error_set(error, rc, name, size, "cannot be made whole: %s", err_text(rc));
 }
 
+/* It was being recycled, for something newer of its kind or for the other kind: its old name had not gone for good. */
+static bool was_recycled(uint64_t number, uint64_t header)
+{
+    return header > number || (header & SEGMENT_COLD) != (number & SEGMENT_COLD);
+}
+
 /* A file gets the name of a segment when its header is on the disk, so one whose header does not fit its
- * name is damaged. One with a larger number was being recycled: its old name had not gone for good. */
+ * name is damaged. */
 static int note_segment(struct log *log, uint64_t number, struct log_error *error)
 {
     struct segment_header header;
@@ -159,7 +167,7 @@ static int note_segment(struct log *log, uint64_t number, struct log_error *erro
 
     segment_name(number, name);
     rc = read_segment_header(log, name, &header, &size);
-    if (rc == 0 && header.number > number) {
+    if (rc == 0 && was_recycled(number, header.number)) {
         remove_quietly(log, name);
         return 0;
     }
@@ -246,12 +254,14 @@ static int note_files(struct log *log, const struct listing *listing, struct log
     int rc = 0;
 
     remove_quietly(log, SPARE_NEW);
+    remove_quietly(log, COLD_NEW);
     remove_quietly(log, CHECKPOINT_NEW);
     note_spares(log, listing);
     drop_odd_spares(log);
     note_checkpoints(log, listing);
     for (size_t i = 0; i < listing->segment_count && rc == 0; i++)
         rc = note_segment(log, listing->segments[i], error);
+    cold_init(log);
     return rc;
 }
 

@@ -69,7 +69,7 @@ static int walk_parts(struct replay *replay, const struct batch_header *batch,
                          (uint32_t)replay->at.offset + BATCH_HEADER_BYTES + at);
         if (part.number >= atomic_load(&log->next_part))
             atomic_store(&log->next_part, part.number + 1);
-        /* What was moved has been handed on, or is in the states, and changes nothing. */
+        /* Moved parts stood in the log before there were cold segments. They change nothing. */
         if (!(part.flags & PART_MOVED)) {
             log->was_clean = false;
             rc = part_walk(part.number, octets + at + PART_HEADER_BYTES, part.octets, take_record,
@@ -156,10 +156,16 @@ static void go_to_segment(struct replay *replay, struct segment *next)
                                        next->header.first_sequence};
 }
 
+/* Cold ones, which come last, are not of the log's order. */
+static struct segment *in_order(struct segment *segment)
+{
+    return segment && segment_is_cold(segment) ? NULL : segment;
+}
+
 /* No whole batch is here: end of the segment, end of the log, or damage. Sets *done at the end. */
 static int pass_gap(struct replay *replay, bool *done)
 {
-    struct segment *next = replay->segment->next;
+    struct segment *next = in_order(replay->segment->next);
     struct batch_header later;
     uint64_t offset;
     int rc;
@@ -225,7 +231,7 @@ static int replay_segments(struct replay *replay)
 static int begin(struct replay *replay)
 {
     struct log *log = replay->log;
-    struct segment *first = log->segments;
+    struct segment *first = in_order(log->segments);
     char name[DISK_NAME_MAX];
 
     if (log->checkpoint != 0 && log->replay.segment != 0) {

@@ -17,7 +17,8 @@
 
 void segment_name(uint64_t number, char name[DISK_NAME_MAX])
 {
-    snprintf(name, DISK_NAME_MAX, "segment-%016llx", (unsigned long long)number);
+    snprintf(name, DISK_NAME_MAX, "%s-%016llx", number & SEGMENT_COLD ? "cold" : "segment",
+             (unsigned long long)(number & ~SEGMENT_COLD));
 }
 
 void spare_name(uint64_t number, char name[DISK_NAME_MAX])
@@ -74,6 +75,13 @@ void segment_add_part(struct log *log, struct segment *segment, const struct par
     segment->parts++;
 }
 
+bool segment_is_before(const struct log *log, const struct segment *segment, uint64_t keep_from)
+{
+    if (segment_is_cold(segment))
+        return segment != log->cleaner.cold.segment;
+    return segment->header.number < keep_from;
+}
+
 struct segment *segment_find(const struct log *log, uint64_t number)
 {
     struct segment *segment = log->segments;
@@ -120,7 +128,7 @@ static int make_file(struct log *log, const char *name)
     return rc;
 }
 
-static void drop_file(struct log *log, const char *name)
+void segment_drop_file(struct log *log, const char *name)
 {
     int rc = disk_unlink(log->disk, name);
     if (rc != 0 && rc != -ENOENT)
@@ -146,7 +154,7 @@ int segment_prepare(struct log *log)
     int rc = make_file(log, SPARE_NEW);
 
     if (rc != 0) {
-        drop_file(log, SPARE_NEW); /* it may be what fills the disk */
+        segment_drop_file(log, SPARE_NEW); /* it may be what fills the disk */
         return rc;
     }
     number = ++log->last_spare;
@@ -161,9 +169,9 @@ int segment_prepare(struct log *log)
 /* ---- beginning one ---- */
 
 /* splitmix64: salts need not be secret for ever, only unknown to who sends messages. */
-static uint64_t next_salt(struct log *log)
+uint64_t log_next_salt(uint64_t *state)
 {
-    uint64_t z = log->salt_state += 0x9E3779B97F4A7C15ULL;
+    uint64_t z = *state += 0x9E3779B97F4A7C15ULL;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
     return z ^ (z >> 31);
@@ -183,7 +191,7 @@ static struct segment_header next_header(struct log *log)
     return (struct segment_header){
         .directory_id = log->directory_id,
         .number = position->segment + 1,
-        .salt = next_salt(log),
+        .salt = log_next_salt(&log->salt_state),
         .first_sequence = position->sequence,
         .previous_end = position->offset,
         .octets = log->settings.segment_bytes,
@@ -355,7 +363,8 @@ static bool keep_part(void *context, const struct part_place *place)
     const struct sweep *sweep = context;
     struct segment *segment = sweep->log->slots[place->segment];
 
-    if (segment->header.number >= sweep->keep_from || live_has(sweep->live, place->number) ||
+    if (!segment_is_before(sweep->log, segment, sweep->keep_from) ||
+        live_has(sweep->live, place->number) ||
         (sweep->read && live_has(sweep->read, place->number)))
         return true;
     segment->parts--;
@@ -392,14 +401,14 @@ static void recycle_file(struct log *log, const struct segment_header *header)
         log->spare_count < ARRAY_LEN(log->spares) && header->octets == log->settings.segment_bytes;
     pthread_mutex_unlock(&log->mutex);
     if (!is_wanted) {
-        drop_file(log, from);
+        segment_drop_file(log, from);
         return;
     }
     spare_name(++log->last_spare, to);
     if (disk_rename(log->disk, from, to) == 0)
         add_spare(log, log->last_spare);
     else
-        drop_file(log, from);
+        segment_drop_file(log, from);
 }
 
 /* Its parts may have moved away between the writing of PARTS and now: it goes with the checkpoint after. */
@@ -415,9 +424,10 @@ static struct segment *take_empty(struct log *log, uint64_t keep_from)
     struct segment **at = &log->segments;
 
     pthread_mutex_lock(&log->mutex);
-    while (*at && (*at)->header.number < keep_from) {
+    while (*at) {
         struct segment *segment = *at;
-        if (segment->parts > 0 || is_listed(log, segment) || fetch_reads(log, segment)) {
+        if (!segment_is_before(log, segment, keep_from) || segment->parts > 0 ||
+            is_listed(log, segment) || fetch_reads(log, segment)) {
             at = &segment->next;
             continue;
         }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Group commit: everything that was submitted becomes one batch, one write, one sync. */
 #include "base/bug.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "storage/log_internal.h"
+#include "storage/batch.h"
 
 #include <string.h>
 
@@ -56,65 +55,6 @@ bool log_take_submitted(struct log *log)
 
 /* ---- one batch ---- */
 
-struct batch {
-    struct log_part *end; /* the first part that is not in it */
-    uint32_t parts;
-    uint32_t octets; /* behind the batch header */
-    uint32_t whole;  /* with header and padding */
-};
-
-static uint32_t part_room(const struct log_part *part)
-{
-    return PART_HEADER_BYTES + part->used;
-}
-
-static struct batch choose(const struct log *log)
-{
-    uint64_t limit = MIN((uint64_t)BATCH_BYTES,
-                         log->settings.segment_bytes - SEGMENT_HEADER_BYTES - BATCH_HEADER_BYTES);
-    struct batch batch = {.end = log->first};
-
-    while (batch.end && batch.octets + part_room(batch.end) <= limit) {
-        batch.octets += part_room(batch.end);
-        batch.parts++;
-        batch.end = batch.end->next;
-    }
-    batch.whole = format_round_up(BATCH_HEADER_BYTES + batch.octets, FORMAT_BLOCK);
-    return batch;
-}
-
-static struct part_header header_of(const struct log_part *part)
-{
-    return (struct part_header){
-        .number = part->number,
-        .octets = part->used,
-        .stream = part->flags & PART_MOVED ? 0 : part->stream->id,
-        .flags = part->flags,
-    };
-}
-
-static void fill(struct log *log, const struct batch *batch)
-{
-    uint32_t seed = log->current->seed;
-    uint32_t at = BATCH_HEADER_BYTES;
-    struct batch_header header = {
-        .segment = log->position.segment,
-        .sequence = log->position.sequence,
-        .wall_ms = clock_read_ns(CLOCK_REALTIME) / 1000000U,
-        .octets = batch->octets,
-        .parts = batch->parts,
-    };
-
-    batch_header_write(&header, seed, log->buffer);
-    for (const struct log_part *part = log->first; part != batch->end; part = part->next) {
-        struct part_header part_header = header_of(part);
-        memcpy(log->buffer + at + PART_HEADER_BYTES, part->data, part->used);
-        part_header_write(&part_header, seed, log->buffer + at);
-        at += part_room(part);
-    }
-    memset(log->buffer + at, 0, batch->whole - at);
-}
-
 /* A segment that was not written with zeros before (the first, and one that is gone on with after a start)
  * gets them a stretch ahead of the batches: else each sync would also write metadata of the file system. */
 static int zero_ahead(struct log *log, uint64_t end)
@@ -133,18 +73,10 @@ static int zero_ahead(struct log *log, uint64_t end)
 /* After the sync: where the parts are, and where the next batch begins. */
 static void note_places(struct log *log, const struct batch *batch)
 {
-    uint32_t at = BATCH_HEADER_BYTES;
-    uint32_t moved = 0;
     bool wants_spare;
 
     pthread_mutex_lock(&log->mutex);
-    for (const struct log_part *part = log->first; part != batch->end; part = part->next) {
-        struct part_header header = header_of(part);
-        segment_add_part(log, log->current, &header, (uint32_t)log->position.offset + at);
-        at += part_room(part);
-        moved += (part->flags & PART_MOVED) != 0;
-    }
-    log->cleaner.under_way -= moved;
+    batch_note_places(batch, log, log->current, log->position.offset);
     log->position.offset += batch->whole;
     log->position.sequence++;
     log->since_checkpoint += batch->whole;
@@ -152,7 +84,7 @@ static void note_places(struct log *log, const struct batch *batch)
                   log->position.offset > log->settings.segment_bytes / 4;
     log->wants_spare |= wants_spare;
     /* The helper is not woken for each batch: two switches of threads would cost as much as the write. */
-    if (wants_spare || log->pending || moved > 0)
+    if (wants_spare || log->pending)
         pthread_cond_broadcast(&log->changed);
     pthread_mutex_unlock(&log->mutex);
 }
@@ -169,10 +101,6 @@ static void release(struct log *log, const struct batch *batch)
         log->first = part->next;
         if (!log->first)
             log->last = NULL;
-        if (part->flags & PART_MOVED) {
-            mem_free(part);
-            continue;
-        }
         told |= 1ULL << stream->id;
         atomic_fetch_sub_explicit(&stream->octets_under_way, part->capacity, memory_order_relaxed);
         atomic_store_explicit(&stream->durable, part->number, memory_order_seq_cst);
@@ -214,7 +142,9 @@ static int write_octets(struct log *log, uint32_t octets)
 
 int log_write_batch(struct log *log, bool seals)
 {
-    struct batch batch = choose(log);
+    uint64_t limit = MIN((uint64_t)BATCH_BYTES,
+                         log->settings.segment_bytes - SEGMENT_HEADER_BYTES - BATCH_HEADER_BYTES);
+    struct batch batch = batch_choose(log->first, limit);
     const char *what = "begin a segment";
     int rc = atomic_load(&log->failure);
 
@@ -223,7 +153,7 @@ int log_write_batch(struct log *log, bool seals)
     if (log->position.offset + batch.whole > log->settings.segment_bytes)
         rc = segment_roll(log);
     if (rc == 0) {
-        fill(log, &batch);
+        batch_fill(&batch, log->current, log->position.sequence, log->buffer);
         what = "write";
         rc = zero_ahead(log, log->position.offset + batch.whole);
     }

@@ -121,7 +121,8 @@ static void note_name(void *context, const char *name)
 {
     struct files *files = context;
 
-    if ((strncmp(name, "segment-", 8) == 0 || strncmp(name, "spare", 5) == 0) &&
+    if ((strncmp(name, "segment-", 8) == 0 || strncmp(name, "cold", 4) == 0 ||
+         strncmp(name, "spare", 5) == 0) &&
         files->count < FILES_MAX)
         snprintf(files->names[files->count++], DISK_NAME_MAX, "%s", name);
 }
