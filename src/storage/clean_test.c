@@ -66,6 +66,22 @@ static void test_few_stay_for_ever(void **state)
     clean_free(&world);
 }
 
+/* What was moved is seldom moved again: it is not among what dies soon. */
+static void test_what_stays_is_moved_once(void **state)
+{
+    struct clean_world world;
+    struct log_clean_counts counts;
+    (void)state;
+
+    clean_new(&world, 9);
+    write_octets(&world, 2000 * LOG_SEGMENT_MIN, 10);
+    counts = log_clean_counts(world.log);
+    assert_true(counts.segments > 1000);
+    assert_true(counts.moved < 4 * live_octets(&world)); /* among what is written now it was 14 */
+    check_all(&world);
+    clean_free(&world);
+}
+
 static void test_a_third_lives_everywhere(void **state)
 {
     struct clean_world world;
@@ -317,6 +333,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_stay_for_ever),
+        cmocka_unit_test(test_what_stays_is_moved_once),
         cmocka_unit_test(test_a_third_lives_everywhere),
         cmocka_unit_test(test_bodies_that_many_have),
         cmocka_unit_test(test_backlog_goes_without_writing),
