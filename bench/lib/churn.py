@@ -9,7 +9,8 @@ from steady import events
 
 QUEUES, SIZE, OCTETS = 100, 1024, 20_000_000_000
 PREFETCH, NAME = 100, "churn-%d"
-RESERVE = (8 + 4) * 64 << 20  # segments, and what is written between two checkpoints
+RECORD = SIZE + 128  # what a message takes in the log, about
+RESERVE = 8 * 64 + 2 * 128 << 20  # segments, and what is written between two checkpoints
 LOOK_S, REST_S = 0.5, 10
 
 
@@ -27,7 +28,7 @@ class Watch(threading.Thread):
         waiting = sum(self.channel.count(NAME % i) for i in range(1, QUEUES + 1))
         use = self.node.on_disk()
         self.most = max(self.most, use)
-        self.share = max(self.share, use / (2 * SIZE * waiting + RESERVE))
+        self.share = max(self.share, use / (2 * RECORD * waiting + RESERVE))
         return waiting
 
     def run(self):

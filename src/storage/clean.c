@@ -168,6 +168,10 @@ void clean_take(struct log *log, struct log_checkpoint *checkpoint)
     struct cleaner *cleaner = &log->cleaner;
 
     cleaner->messages = checkpoint->all.messages;
+    pthread_mutex_lock(&log->mutex);
+    cleaner->weight = checkpoint->all.live_octets;
+    cleaner->weighed_in = checkpoint->replay.segment;
+    pthread_mutex_unlock(&log->mutex);
     cleaner->was_passed |= cleaner->phase != CLEAN_IDLE;
     checkpoint_recycle(checkpoint, cleaner->checkpoint);
     if (!begin(log, checkpoint))

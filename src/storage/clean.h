@@ -106,6 +106,9 @@ struct cleaner {
 
     /* Under log->mutex. */
     bool is_answered;
+    uint64_t weight; /* live octets, as the newest checkpoint since the start says */
+    uint64_t
+        weighed_in;   /* number of the segment that was written when it began; 0: there was none */
     uint64_t written; /* octets since the last count */
     uint64_t settled; /* by all streams, when the newest checkpoint was begun */
 

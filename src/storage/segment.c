@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Segments: files of one size, prepared ahead, filled in turn, recycled when nothing in them is needed. */
 #include "base/bug.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -14,6 +15,10 @@
 #define ZERO_BYTES (1024U * 1024U)
 /* Slots of the table of places that are looked at under the mutex at a time: some 100 us. */
 #define SWEEP_SLOTS 2048U
+/* Of the promise for the disk's use, and octets per microsecond of waiting at the most while it is nearly not kept: a
+ * third of what can be written. */
+#define RESERVE_SEGMENTS 8U
+#define CROWDED_RATE 400U
 
 void segment_name(uint64_t number, char name[DISK_NAME_MAX])
 {
@@ -337,11 +342,48 @@ static int take_spare(struct log *log, uint64_t *number)
     return rc;
 }
 
+/* Does the disk hold nearly as much as FORMAT.md, section 7, promises? What was written since the newest checkpoint
+ * may be live, and takes itself. A growing backlog takes little more than itself, and a body that many queues share is
+ * weighed as often as they do: neither is ever too much. Thread: under log->mutex. */
+static bool is_crowded(const struct log *log)
+{
+    const struct cleaner *cleaner = &log->cleaner;
+    uint64_t each = log->settings.segment_bytes;
+    uint64_t since = (log->position.segment - cleaner->weighed_in + 1) * each;
+    uint64_t use = log->spare_count * each;
+
+    if (cleaner->weighed_in == 0)
+        return false;
+    for (const struct segment *segment = log->segments; segment; segment = segment->next)
+        use += segment->header.octets;
+    return use > 2 * cleaner->weight + MIN(since, 2 * log->settings.checkpoint_bytes) +
+                     (RESERVE_SEGMENTS - 2) * each;
+}
+
+/* The cleaner and checkpoints can let go of less in a second than can be written. */
+static void wait_for_cleaner(struct log *log)
+{
+    uint64_t until = clock_mono_ns() + log->settings.segment_bytes * 1000 / CROWDED_RATE;
+    struct timespec at = {.tv_sec = (time_t)(until / 1000000000U),
+                          .tv_nsec = (long)(until % 1000000000U)};
+    int rc = 0;
+
+    if (!log->has_threads)
+        return;
+    pthread_mutex_lock(&log->mutex);
+    while (rc == 0 && !log->is_ending && !atomic_load(&log->is_stopping) && is_crowded(log))
+        rc = pthread_cond_timedwait(&log->changed, &log->mutex, &at);
+    pthread_mutex_unlock(&log->mutex);
+}
+
 int segment_roll(struct log *log)
 {
     char name[DISK_NAME_MAX];
     uint64_t number = 0;
-    int rc = take_spare(log, &number);
+    int rc;
+
+    wait_for_cleaner(log);
+    rc = take_spare(log, &number);
 
     if (rc != 0)
         return rc;
