@@ -74,19 +74,15 @@ static int write_header(struct disk_file *file, const struct segment_header *hea
 }
 
 /* As for other segments: header, name, directory, in this order. */
-static int make_segment(struct log *log, const struct segment_header *header,
+static int name_segment(struct log *log, const struct segment_header *header, const char *from,
                         struct disk_file **file)
 {
-    char from[DISK_NAME_MAX];
     char name[DISK_NAME_MAX];
-    int rc = take_file(log, from);
+    int rc = disk_open(log->disk, from, DISK_DIRECT, file);
 
     if (rc != 0)
         return rc;
     segment_name(header->number, name);
-    rc = disk_open(log->disk, from, DISK_DIRECT, file);
-    if (rc != 0)
-        return rc;
     rc = write_header(*file, header);
     if (rc == 0)
         rc = disk_rename(log->disk, from, name);
@@ -94,6 +90,21 @@ static int make_segment(struct log *log, const struct segment_header *header,
         rc = disk_sync_dir(log->disk);
     if (rc != 0)
         disk_close(*file);
+    return rc;
+}
+
+/* A file with which that fails is no spare one any more: it would lie there until the next start. */
+static int make_segment(struct log *log, const struct segment_header *header,
+                        struct disk_file **file)
+{
+    char from[DISK_NAME_MAX];
+    int rc = take_file(log, from);
+
+    if (rc != 0)
+        return rc;
+    rc = name_segment(log, header, from, file);
+    if (rc != 0)
+        segment_drop_file(log, from);
     return rc;
 }
 

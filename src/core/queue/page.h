@@ -37,9 +37,9 @@ struct part_span {
  * Owner: the queue's entries. Thread: its shard. */
 struct entry_page {
     uint64_t id; /* the record, SPILLED when no entry is kept */
-    uint64_t
-        spilled_id; /* where that is the log's: one in the spill of those entries that are there, for the
-                          * spill's cleaner, which cannot read the log; 0: none is */
+    /* Where `id` is the log's, one in the spill of those entries that are there, for the spill's cleaner, which
+     * cannot read the log; 0: none is. */
+    uint64_t spilled_id;
     struct entry_bits live;
     struct entry_bits kept; /* in the log: survive a restart */
     struct entry_bits unacked;
