@@ -9,6 +9,7 @@
 #include "io/block.h"
 #include "io/handler.h"
 #include "io/mailbox.h"
+#include "io/spin.h"
 #include "io/stream.h"
 #include "io/timer.h"
 
@@ -47,7 +48,9 @@ struct shard_hooks {
 struct shard {
     uint16_t id;
     uint16_t count; /* shards in the set */
-    uint32_t spin_us;
+    uint32_t spin_us; /* longest look for more before it sleeps */
+    struct spin spin;
+    uint64_t turn_input; /* bytes received in this turn */
     int epoll_fd;
     int wake_fd;
     uint64_t now_ns; /* monotonic, read once a turn */
@@ -99,7 +102,7 @@ static inline void assert_on_shard(const struct shard *shard)
 }
 
 /* Make `count` shards with their mailboxes; no thread runs yet. `spin_us`: how long a shard that was
- * busy looks for more before it sleeps (0 = not at all). Errors: -errno (descriptors). */
+ * busy looks for more before it sleeps, while that pays (spin.h; 0: not at all). Errors: -errno (descriptors). */
 MUST_CHECK int shard_set_new(uint16_t count, uint32_t spin_us, const struct shard_hooks *hooks,
                              struct shard_set **out);
 /* The shard's time is now: for who did long work on it before its thread runs. */

@@ -322,6 +322,7 @@ long stream_receive(struct stream *stream, void *buffer, size_t capacity)
     if (n > 0) {
         stream->last_received_ms = stream->shard->now_ms;
         stream->received_total += (uint64_t)n;
+        stream->shard->turn_input += (uint64_t)n;
         return n;
     }
     if (n == 0)

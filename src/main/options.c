@@ -56,7 +56,8 @@ static const char usage[] =
     "  --address IP        listen on this address only (default: all, IPv4 and IPv6)\n"
     "  --port N            AMQP 0-9-1 port (default: 5672, or $RABBITMQ_NODE_PORT); 0 = any\n"
     "  --shards N          threads that serve clients (default: one per core)\n"
-    "  --spin US           microseconds a busy shard looks for more before it sleeps (default: 0)\n"
+    "  --spin US           microseconds a busy shard looks for more before it sleeps, while it\n"
+    "                      finds some (default: 50; 0: none)\n"
     "  --memory-limit X    watermark that blocks publishers: bytes, 512MiB, 2GB, or a fraction of\n"
     "                      the memory such as 0.4 (the default)\n"
     "  --queue-memory X    memory of waiting messages, 1MiB or more; what is beyond it waits on "
@@ -234,6 +235,7 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
 
     *out = (struct options){.data_dir = "data",
                             .port = 5672,
+                            .spin_us = 50,
                             .segment_bytes = 64ULL << 20,
                             .queue_memory_bytes = 40ULL << 20,
                             .disk_limit_bytes = 50000000,

@@ -118,7 +118,7 @@ static void defaults_hold(void **state)
     assert_null(o.address);
     assert_int_equal(o.port, 5672);
     assert_int_equal(o.shards, 0);
-    assert_int_equal(o.spin_us, 0);
+    assert_int_equal(o.spin_us, 50);
     assert_int_equal(o.memory_limit_bytes, 0);
     assert_null(o.log_file);
     assert_int_equal(o.log_level, LOG_INFO);
