@@ -6,6 +6,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "main/perf/keys.h"
 
 #include <stdio.h>
 
@@ -196,6 +197,35 @@ static void bench_topic(unsigned count, unsigned wildcard_percent, unsigned batc
     bench_stop(&b);
 }
 
+/* The patterns and keys of tokki-perf's --topic-bindings: every key is another one, half of them match. */
+static void bench_topic_load(unsigned count)
+{
+    struct bench b;
+    char what[80];
+    bench_start(&b);
+    declare_queues(&b, QUEUES);
+    for (unsigned i = 0; i < count; i++) {
+        struct key pattern;
+        pattern.len = (uint32_t)keys_topic_pattern(&b.random, pattern.text);
+        bind_one(&b, CATALOG_BIND, "amq.topic", i % QUEUES, &pattern);
+        if (i % 256 == 0)
+            catalog_commit(b.catalog);
+    }
+    catalog_commit(b.catalog);
+    struct key *keys = mem_alloc(BENCH_ROUTES * sizeof *keys);
+    for (unsigned i = 0; i < BENCH_ROUTES; i++) {
+        keys[i].len = (uint32_t)keys_topic_len(i);
+        memset(keys[i].text, '.', keys[i].len);
+        keys_fill_topic(&b.random, (uint8_t *)keys[i].text, keys[i].len);
+    }
+    snprintf(what, sizeof what, "topic, %u bindings of tokki-perf", count);
+    time_routes(&b, what, "amq.topic", keys, BENCH_ROUTES, BENCH_ROUTES);
+    snprintf(what, sizeof what, "topic, %u bindings of tokki-perf, 1024 keys", count);
+    time_routes(&b, what, "amq.topic", keys, 1024, BENCH_ROUTES);
+    mem_free(keys);
+    bench_stop(&b);
+}
+
 static void bench_direct(unsigned count)
 {
     struct bench b;
@@ -275,7 +305,7 @@ static bool wanted(int argc, char **argv, const char *part)
     return argc < 2 || strcmp(argv[1], part) == 0;
 }
 
-/* bench-route [declare | direct | fanout | topic] */
+/* bench-route [declare | direct | fanout | topic | topic-load] */
 int main(int argc, char **argv)
 {
     static const unsigned sizes[] = {1000, 100000};
@@ -291,5 +321,7 @@ int main(int argc, char **argv)
             bench_topic(sizes[s], percents[p], 256);
     if (wanted(argc, argv, "topic"))
         bench_topic(100000, 10, 1);
+    if (wanted(argc, argv, "topic-load"))
+        bench_topic_load(100000);
     return 0;
 }

@@ -17,10 +17,6 @@ struct hamt_node {
     void *slots[];
 };
 
-/* 64 ways, not the usual 32: with some thousand or 100,000 keys it is one level less, which is one
- * cache miss less per look-up and outweighs the longer copies. */
-#define BITS_PER_LEVEL 6
-#define LEVEL_MASK 63U
 #define BUCKET_SHIFT 66 /* 11 levels of 6 bits take all 64 */
 
 static inline bool slot_is_item(const void *slot)
@@ -40,7 +36,7 @@ static inline void *item_slot(struct hamt_item *item)
 
 static inline uint64_t level_bit(uint64_t hash, unsigned shift)
 {
-    return UINT64_C(1) << ((hash >> shift) & LEVEL_MASK);
+    return UINT64_C(1) << ((hash >> shift) & HAMT_LEVEL_MASK);
 }
 
 /* __builtin_popcountl is a call of libgcc on baseline x86-64; this is a few adds and a
@@ -88,12 +84,15 @@ static struct hamt_item *bucket_find(const struct hamt_node *node, uint64_t hash
     return NULL;
 }
 
-struct hamt_item *hamt_find(const struct hamt *map, uint64_t hash, struct str key)
+HOT struct hamt_item *hamt_find_below(const struct hamt *map, uint64_t hash, struct str key)
 {
     void *slot = map->root;
-    if (!slot)
-        return NULL;
-    for (unsigned shift = 0; !slot_is_item(slot); shift += BITS_PER_LEVEL) {
+    if (!slot_is_item(slot)) {
+        /* The bit is there: hamt_find has looked. */
+        const struct hamt_node *node = slot;
+        slot = node->slots[bits_set(map->bitmap & (level_bit(hash, 0) - 1))];
+    }
+    for (unsigned shift = HAMT_LEVEL_BITS; !slot_is_item(slot); shift += HAMT_LEVEL_BITS) {
         const struct hamt_node *node = slot;
         if (UNLIKELY(shift == BUCKET_SHIFT))
             return bucket_find(node, hash, key);
@@ -185,7 +184,7 @@ static void *pair_new(const struct edit *edit, struct hamt_item *a, struct hamt_
     struct hamt_node *node;
     if (bit_a == bit_b) {
         node = node_new(edit, 1, bit_a);
-        node->slots[0] = pair_new(edit, a, b, shift + BITS_PER_LEVEL);
+        node->slots[0] = pair_new(edit, a, b, shift + HAMT_LEVEL_BITS);
     } else {
         node = node_new(edit, 2, bit_a | bit_b);
         node->slots[bit_a > bit_b] = item_slot(a);
@@ -223,17 +222,25 @@ static void *slot_put(const struct edit *edit, void *slot, struct hamt_item *ite
     uint32_t index = slot_index(node, bit);
     if (!(node->bitmap & bit))
         return node_insert(edit, node, index, node->bitmap | bit, item_slot(item));
-    void *child = slot_put(edit, node->slots[index], item, shift + BITS_PER_LEVEL, replaced);
+    void *child = slot_put(edit, node->slots[index], item, shift + HAMT_LEVEL_BITS, replaced);
     return node_set(edit, node, index, child);
+}
+
+static void set_root(struct hamt *map, void *root)
+{
+    map->root = root;
+    if (!root)
+        map->bitmap = 0;
+    else if (slot_is_item(root))
+        map->bitmap = level_bit(slot_item(root)->hash, 0);
+    else
+        map->bitmap = ((struct hamt_node *)root)->bitmap;
 }
 
 struct hamt_item *hamt_put(struct hamt *map, const struct edit *edit, struct hamt_item *item)
 {
     struct hamt_item *replaced = NULL;
-    if (map->root)
-        map->root = slot_put(edit, map->root, item, 0, &replaced);
-    else
-        map->root = item_slot(item);
+    set_root(map, map->root ? slot_put(edit, map->root, item, 0, &replaced) : item_slot(item));
     if (!replaced)
         map->count++;
     return replaced;
@@ -259,7 +266,7 @@ static void *slot_remove(const struct edit *edit, void *slot, uint64_t hash, str
         return bucket_remove(edit, node, hash, key);
     uint64_t bit = level_bit(hash, shift);
     uint32_t index = slot_index(node, bit);
-    void *child = slot_remove(edit, node->slots[index], hash, key, shift + BITS_PER_LEVEL);
+    void *child = slot_remove(edit, node->slots[index], hash, key, shift + HAMT_LEVEL_BITS);
     if (!child)
         return node_delete(edit, node, index, node->bitmap & ~bit);
     if (node->count == 1 && slot_is_item(child)) {
@@ -276,7 +283,7 @@ struct hamt_item *hamt_remove(struct hamt *map, const struct edit *edit, uint64_
     struct hamt_item *item = hamt_find(map, hash, key);
     if (!item)
         return NULL;
-    map->root = slot_remove(edit, map->root, hash, key, 0);
+    set_root(map, slot_remove(edit, map->root, hash, key, 0));
     map->count--;
     return item;
 }
@@ -298,7 +305,7 @@ void hamt_clear(struct hamt *map, const struct edit *edit, hamt_drop_fn *drop)
 {
     if (map->root)
         slot_clear(edit, map->root, drop);
-    *map = (struct hamt){NULL, 0};
+    *map = (struct hamt){NULL, 0, 0};
 }
 
 void hamt_iter_init(struct hamt_iter *iter, const struct hamt *map)

@@ -25,15 +25,30 @@ struct hamt_item {
 /* Owner: whoever embeds it (by value, in an object that is itself replaced on change).
  * Thread: see above. Freed by: hamt_clear(). A zeroed struct is an empty map. */
 struct hamt {
-    void *root; /* tagged: item, node or NULL */
+    void *root;      /* tagged: item, node or NULL */
+    uint64_t bitmap; /* of the root: for many keys that are not there nothing else is touched */
     size_t count;
 };
+
+/* Each level of the trie takes 6 bits of the hash, the root the lowest. 64 ways, not the usual 32: with some
+ * thousand or 100,000 keys it is one level less, which is one cache miss less per look-up and outweighs the
+ * longer copies. */
+#define HAMT_LEVEL_BITS 6
+#define HAMT_LEVEL_MASK 63U
 
 /* Key of an integer: a one-to-one mixing of its bits, so equal hashes mean equal integers. */
 uint64_t hamt_hash_integer(uint64_t key);
 
+/* hamt_find() where the bitmap has the key's bit. */
+struct hamt_item *hamt_find_below(const struct hamt *map, uint64_t hash, struct str key);
+
 /* The item with this key, or NULL. For an integer: hash = hamt_hash_integer(n), key = {NULL, 0}. */
-struct hamt_item *hamt_find(const struct hamt *map, uint64_t hash, struct str key);
+static inline struct hamt_item *hamt_find(const struct hamt *map, uint64_t hash, struct str key)
+{
+    if (!(map->bitmap & UINT64_C(1) << (hash & HAMT_LEVEL_MASK)))
+        return NULL;
+    return hamt_find_below(map, hash, key);
+}
 
 /* Put `item` (takes; stays at its address) in the place of the item with an equal key. Returns that
  * one, for the caller to dispose of, or NULL. */

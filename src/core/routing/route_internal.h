@@ -19,7 +19,7 @@ struct topic_scratch {
     struct topic_list now;
     struct topic_list next;
     struct topic_list sticky;
-    const struct topic_node **seen; /* hash set of the '#' nodes entered; NULL is free */
+    const struct topic_place **seen; /* hash set of the '#' children entered; NULL is free */
     uint32_t seen_count;
     uint32_t seen_capacity; /* power of two, or 0 */
 };

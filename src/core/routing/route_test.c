@@ -134,7 +134,8 @@ static void a_large_fanout_allocates_once(void **state)
         bind_queue(&f, "amq.topic", name, "#");
     }
     bind_exchange(&f, "amq.topic", "amq.fanout", "*");
-    assert_int_equal(route_count(&f, "amq.topic", "a"), 1000);
+    for (int i = 0; i < 2; i++) /* the two lists of a walk take turns */
+        assert_int_equal(route_count(&f, "amq.topic", "a"), 1000);
     uint64_t calls = mem_calls_of_thread();
     for (int i = 0; i < 10; i++)
         assert_int_equal(route_count(&f, "amq.topic", "a"), 1000);

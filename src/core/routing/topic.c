@@ -18,18 +18,21 @@
  * entering it again later adds nothing, which `seen` finds out. So a walk does at most words x nodes
  * steps, whatever patterns a hostile client binds; plain backtracking is exponential in `#`.
  *
- * Where one pattern goes on alone, and with plain words only, its rest is kept as text in a *leaf*
- * and compared as a whole; a second pattern through it makes the leaf a node. With 100,000 bindings
- * routing is a matter of cache misses: leaves halve the number of places and their size. */
+ * With 100,000 bindings routing is a matter of cache misses:
+ * - Where one pattern goes on alone, and with plain words only, its rest is kept as text in a *leaf*
+ *   and compared as a whole; a second pattern through it makes the leaf a node. That halves the
+ *   number of places and their size.
+ * - What a step looks at in a node is on its first two lines; most words that a node does not have are told
+ *   without a look at anything else (hamt_find). */
 
 /* What a leaf and a node share: a word of the trie. */
 struct topic_place {
-    struct hamt_item item; /* key: the word; unused in the root and below * and # */
-    uint64_t stamp;        /* the edit that made it */
+    struct hamt_item item; /* key: the word; empty in the root and below * and # */
     struct dest_set here;  /* destinations of the pattern that ends here */
     uint32_t rest_len;
     bool is_leaf;
-    bool has_rest; /* a leaf: more words follow, in the text behind the word (one may be empty) */
+    bool has_rest;  /* a leaf: more words follow, in the text behind the word (one may be empty) */
+    uint64_t stamp; /* the edit that made it */
 };
 
 struct topic_leaf {
@@ -39,10 +42,10 @@ struct topic_leaf {
 
 struct topic_node {
     struct topic_place place;
-    struct hamt words; /* struct topic_place by word */
-    struct topic_node *star;
-    struct topic_node *hash;
-    char bytes[]; /* the word */
+    struct topic_place *star;
+    struct topic_place *hash; /* a leaf only at the end of its pattern */
+    struct hamt words;        /* struct topic_place by word */
+    char bytes[];             /* the word */
 };
 
 /* Words of a key or pattern, one at a time. */
@@ -121,7 +124,9 @@ static struct topic_place *leaf_new(const struct edit *edit, uint64_t hash, stru
 static struct topic_node *node_new(const struct edit *edit, const struct topic_node *from,
                                    uint64_t hash, struct str word)
 {
-    struct topic_node *node = mem_alloc(sizeof *node + word.len);
+    size_t size = sizeof(struct topic_node) + word.len;
+    size_t lines = (size + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES;
+    struct topic_node *node = mem_alloc_aligned(CACHE_LINE_BYTES, lines * CACHE_LINE_BYTES);
     if (from)
         *node = *from;
     else
@@ -133,70 +138,81 @@ static struct topic_node *node_new(const struct edit *edit, const struct topic_n
     return node;
 }
 
-/* The root, or a node below * or #: itself when the edit owns it, else a copy in its place; a new one
- * for NULL. */
-static struct topic_node *node_own(const struct edit *edit, struct topic_node *node)
+/* The root: itself when the edit owns it, else a copy in its place; a new one for NULL. */
+static struct topic_node *root_own(const struct edit *edit, struct topic_node *root)
 {
-    if (node && node->place.stamp == edit->stamp)
-        return node;
-    struct topic_node *copy = node_new(edit, node, 0, str_of(NULL, 0));
-    if (node)
-        edit_dispose(edit, node, node->place.stamp);
+    if (root && root->place.stamp == edit->stamp)
+        return root;
+    struct topic_node *copy = node_new(edit, root, 0, str_of(NULL, 0));
+    if (root)
+        edit_dispose(edit, root, root->place.stamp);
     return copy;
 }
 
-/* One step down the trie: a word, its hash, and where its child hangs if it is a wildcard. */
+/* One step down the trie: a word and its hash, or where a wildcard's child hangs. */
 struct step {
-    struct str word;
+    struct str word; /* empty for a wildcard */
     uint64_t hash;
-    struct topic_node **wildcard; /* NULL: the child is in `words` */
+    struct topic_place **wildcard; /* NULL: the child is in `words` */
+    bool is_hash;
 };
 
 static struct step step_of(struct topic_node *parent, struct str word, uint64_t seed)
 {
-    struct step step = {word, 0, NULL};
     if (word_is(word, '*'))
-        step.wildcard = &parent->star;
-    else if (word_is(word, '#'))
-        step.wildcard = &parent->hash;
-    else
-        step.hash = str_hash(word, seed);
-    return step;
+        return (struct step){.wildcard = &parent->star};
+    if (word_is(word, '#'))
+        return (struct step){.wildcard = &parent->hash, .is_hash = true};
+    return (struct step){.word = word, .hash = str_hash(word, seed)};
 }
 
 static struct topic_place *step_child(struct topic_node *parent, const struct step *step)
 {
     if (step->wildcard)
-        return *step->wildcard ? &(*step->wildcard)->place : NULL;
+        return *step->wildcard;
     return (struct topic_place *)hamt_find(&parent->words, step->hash, step->word);
 }
 
 /* Put a new child below an owned parent, in the place of `old` (may be NULL). */
-static struct topic_place *child_put(const struct edit *edit, struct topic_node *parent,
-                                     struct topic_place *old, struct topic_place *child)
+static void step_put(const struct edit *edit, struct topic_node *parent, const struct step *step,
+                     struct topic_place *old, struct topic_place *child)
 {
-    hamt_put(&parent->words, edit, &child->item);
+    if (step->wildcard)
+        *step->wildcard = child;
+    else
+        hamt_put(&parent->words, edit, &child->item);
     if (old)
         edit_dispose(edit, old, old->stamp);
-    return child;
+}
+
+/* Take the child out of an owned parent. */
+static void step_remove(const struct edit *edit, struct topic_node *parent, const struct step *step,
+                        struct topic_place *child)
+{
+    if (step->wildcard)
+        *step->wildcard = NULL;
+    else
+        hamt_remove(&parent->words, edit, step->hash, step->word);
+    edit_dispose(edit, child, child->stamp);
 }
 
 /* The leaf `old` below an owned parent, made the edit's own. */
 static struct topic_place *leaf_own(const struct edit *edit, struct topic_node *parent,
-                                    struct topic_place *old)
+                                    const struct step *step, struct topic_place *old)
 {
     if (old->stamp == edit->stamp)
         return old;
     const struct word_iter rest = {leaf_rest(old), !old->has_rest};
-    return child_put(edit, parent, old,
-                     leaf_new(edit, old->item.hash, old->item.key, &rest, &old->here));
+    struct topic_place *leaf = leaf_new(edit, step->hash, step->word, &rest, &old->here);
+    step_put(edit, parent, step, old, leaf);
+    return leaf;
 }
 
-/* Make the leaf `old` a node, its rest a leaf below that: another pattern goes through here. */
-static struct topic_node *leaf_split(const struct edit *edit, struct topic_node *parent,
-                                     struct topic_place *old, uint64_t seed)
+/* A node for the leaf `old`, whose rest becomes a leaf below that: another pattern goes through here. */
+static struct topic_node *leaf_to_node(const struct edit *edit, const struct step *step,
+                                       const struct topic_place *old, uint64_t seed)
 {
-    struct topic_node *node = node_new(edit, NULL, old->item.hash, old->item.key);
+    struct topic_node *node = node_new(edit, NULL, step->hash, step->word);
     struct word_iter rest = {leaf_rest(old), !old->has_rest};
     struct str word;
     if (word_next(&rest, &word)) {
@@ -205,7 +221,6 @@ static struct topic_node *leaf_split(const struct edit *edit, struct topic_node 
     } else {
         node->place.here = old->here;
     }
-    child_put(edit, parent, old, &node->place);
     return node;
 }
 
@@ -214,16 +229,14 @@ static struct topic_node *step_own(const struct edit *edit, struct topic_node *p
                                    const struct step *step, uint64_t seed)
 {
     struct topic_place *child = step_child(parent, step);
-    if (step->wildcard) {
-        *step->wildcard = node_own(edit, *step->wildcard);
-        return *step->wildcard;
-    }
+    struct topic_node *node;
     if (child && child->is_leaf)
-        return leaf_split(edit, parent, child, seed);
-    if (child && child->stamp == edit->stamp)
+        node = leaf_to_node(edit, step, child, seed);
+    else if (child && child->stamp == edit->stamp)
         return node_of(child);
-    struct topic_node *node = node_new(edit, child ? node_of(child) : NULL, step->hash, step->word);
-    child_put(edit, parent, child, &node->place);
+    else
+        node = node_new(edit, child ? node_of(child) : NULL, step->hash, step->word);
+    step_put(edit, parent, step, child, &node->place);
     return node;
 }
 
@@ -236,6 +249,12 @@ static bool words_are_plain(struct word_iter words)
     return true;
 }
 
+/* May the words after this step be the text of a leaf? What follows a '#' may begin at any word. */
+static bool fits_leaf(const struct step *step, const struct word_iter *words)
+{
+    return step->is_hash ? words->done : words_are_plain(*words);
+}
+
 /* The place where the pattern ends, as the edit's own; made when missing. */
 static struct topic_place *pattern_own(const struct edit *edit, struct topic_node *node,
                                        struct word_iter words, uint64_t seed)
@@ -245,10 +264,13 @@ static struct topic_place *pattern_own(const struct edit *edit, struct topic_nod
     while (word_next(&words, &word)) {
         struct step step = step_of(node, word, seed);
         struct topic_place *child = step_child(node, &step);
-        if (!child && !step.wildcard && words_are_plain(words))
-            return child_put(edit, node, NULL, leaf_new(edit, step.hash, word, &words, &empty));
+        if (!child && fits_leaf(&step, &words)) {
+            child = leaf_new(edit, step.hash, step.word, &words, &empty);
+            step_put(edit, node, &step, NULL, child);
+            return child;
+        }
         if (child && child->is_leaf && leaf_matches(child, &words))
-            return leaf_own(edit, node, child);
+            return leaf_own(edit, node, &step, child);
         node = step_own(edit, node, &step, seed);
     }
     return &node->place;
@@ -257,7 +279,7 @@ static struct topic_place *pattern_own(const struct edit *edit, struct topic_nod
 static void topic_bind(struct exchange *exchange, const struct edit *edit,
                        const struct binding *binding)
 {
-    struct topic_node *root = node_own(edit, exchange->state.topic);
+    struct topic_node *root = root_own(edit, exchange->state.topic);
     exchange->state.topic = root;
     struct topic_place *end =
         pattern_own(edit, root, words_of(binding->routing_key), exchange->hash_seed);
@@ -286,25 +308,20 @@ static void unbind_below(const struct edit *edit, struct topic_node *node, struc
     BUG_ON(!child || (child->is_leaf && !leaf_matches(child, &words)),
            "topic: the pattern to unbind is not in the trie");
     if (child->is_leaf) {
-        child = leaf_own(edit, node, child);
+        child = leaf_own(edit, node, &step, child);
         dest_set_remove(&child->here, edit, mark);
     } else {
         child = &step_own(edit, node, &step, seed)->place;
         unbind_below(edit, node_of(child), words, seed, mark);
     }
-    if (!place_is_empty(child))
-        return;
-    if (step.wildcard)
-        *step.wildcard = NULL;
-    else
-        hamt_remove(&node->words, edit, step.hash, step.word);
-    edit_dispose(edit, child, child->stamp);
+    if (place_is_empty(child))
+        step_remove(edit, node, &step, child);
 }
 
 static void topic_unbind(struct exchange *exchange, const struct edit *edit,
                          const struct binding *binding)
 {
-    struct topic_node *root = node_own(edit, exchange->state.topic);
+    struct topic_node *root = root_own(edit, exchange->state.topic);
     unbind_below(edit, root, words_of(binding->routing_key), exchange->hash_seed,
                  binding->target.mark);
     exchange->state.topic = root;
@@ -323,24 +340,24 @@ static void list_push(struct topic_list *list, const struct topic_node *node)
     list->nodes[list->count++] = node;
 }
 
-static bool seen_put(struct topic_scratch *scratch, const struct topic_node *node)
+static bool seen_put(struct topic_scratch *scratch, const struct topic_place *place)
 {
     uint32_t mask = scratch->seen_capacity - 1;
-    uint32_t at = (uint32_t)hamt_hash_integer((uintptr_t)node) & mask;
+    uint32_t at = (uint32_t)hamt_hash_integer((uintptr_t)place) & mask;
     for (; scratch->seen[at]; at = (at + 1) & mask)
-        if (scratch->seen[at] == node)
+        if (scratch->seen[at] == place)
             return false;
-    scratch->seen[at] = node;
+    scratch->seen[at] = place;
     scratch->seen_count++;
     return true;
 }
 
 static void seen_grow(struct topic_scratch *scratch)
 {
-    const struct topic_node **old = scratch->seen;
+    const struct topic_place **old = scratch->seen;
     uint32_t old_capacity = scratch->seen_capacity;
     scratch->seen_capacity = old_capacity ? old_capacity * 2 : 64;
-    scratch->seen = mem_alloc_zero(scratch->seen_capacity * sizeof(struct topic_node *));
+    scratch->seen = mem_alloc_zero(scratch->seen_capacity * sizeof(struct topic_place *));
     scratch->seen_count = 0;
     for (uint32_t i = 0; i < old_capacity; i++)
         if (old[i])
@@ -348,52 +365,66 @@ static void seen_grow(struct topic_scratch *scratch)
     mem_free(old);
 }
 
-/* True the first time this walk gets to the '#' node. */
-static bool hash_is_new(struct topic_scratch *scratch, const struct topic_node *node)
+/* True the first time this walk gets to the place below a '#'. */
+static bool hash_is_new(struct topic_scratch *scratch, const struct topic_place *place)
 {
     if ((scratch->seen_count + 1) * 2 > scratch->seen_capacity)
         seen_grow(scratch);
-    return seen_put(scratch, node);
+    return seen_put(scratch, place);
 }
 
 static void seen_clear(struct topic_scratch *scratch)
 {
     if (scratch->seen_count == 0)
         return;
-    memset(scratch->seen, 0, scratch->seen_capacity * sizeof(struct topic_node *));
+    memset(scratch->seen, 0, scratch->seen_capacity * sizeof(struct topic_place *));
     scratch->seen_count = 0;
 }
 
-/* The walk has come to `node`, whose '#' child it may take with no words. One at the end of its
- * pattern matches at once whatever follows; others stay active for the rest of the key. */
-static void enter_hash(const struct topic_node *node, struct topic_scratch *scratch,
+/* The walk has come to a node with this '#' child, which may take no words. A leaf matches at once whatever
+ * follows; nodes stay active for the rest of the key. */
+static void enter_hash(const struct topic_place *hash, struct topic_scratch *scratch,
                        struct route_result *out)
 {
-    for (const struct topic_node *hash = node->hash; hash; hash = hash->hash) {
-        bool is_leaf = hash->words.count == 0 && !hash->star && !hash->hash;
+    for (; hash; hash = ((const struct topic_node *)hash)->hash) {
         /* Nothing is met twice before the first '#' that is followed by something. */
-        if ((scratch->sticky.count > 0 || !is_leaf) && !hash_is_new(scratch, hash))
+        if ((scratch->sticky.count > 0 || !hash->is_leaf) && !hash_is_new(scratch, hash))
             return;
-        dest_set_route(&hash->place.here, out);
-        if (is_leaf)
+        dest_set_route(&hash->here, out);
+        if (hash->is_leaf)
             return;
-        list_push(&scratch->sticky, hash);
+        list_push(&scratch->sticky, (const struct topic_node *)hash);
     }
 }
 
-static inline void enter(const struct topic_node *node, struct topic_scratch *scratch,
-                         struct route_result *out)
+static inline void prefetch_place(const struct topic_place *place)
 {
+    __builtin_prefetch(place);
+    __builtin_prefetch((const char *)place + CACHE_LINE_BYTES);
+}
+
+/* The walk has come to a place with these words left. */
+static inline void enter(const struct topic_place *place, const struct word_iter *rest,
+                         struct topic_scratch *scratch, struct route_result *out)
+{
+    if (place->is_leaf) {
+        if (leaf_matches(place, rest))
+            dest_set_route(&place->here, out);
+        return;
+    }
+    const struct topic_node *node = (const struct topic_node *)place;
     list_push(&scratch->next, node);
+    if (node->star)
+        prefetch_place(node->star);
     if (node->hash)
-        enter_hash(node, scratch, out);
+        enter_hash(node->hash, scratch, out);
 }
 
 /* A word of the key, its hash, and what follows. */
 struct walk_step {
     struct str word;
     uint64_t hash;
-    const struct word_iter *rest;
+    struct word_iter rest;
 };
 
 static inline void advance(const struct topic_node *node, const struct walk_step *step,
@@ -401,12 +432,10 @@ static inline void advance(const struct topic_node *node, const struct walk_step
 {
     const struct topic_place *child =
         (const struct topic_place *)hamt_find(&node->words, step->hash, step->word);
-    if (child && !child->is_leaf)
-        enter((const struct topic_node *)child, scratch, out);
-    else if (child && leaf_matches(child, step->rest))
-        dest_set_route(&child->here, out);
+    if (child)
+        enter(child, &step->rest, scratch, out);
     if (node->star)
-        enter(node->star, scratch, out);
+        enter(node->star, &step->rest, scratch, out);
 }
 
 static void advance_all(const struct walk_step *step, struct topic_scratch *scratch,
@@ -434,14 +463,13 @@ static HOT void topic_route(const struct vhost_view *view, const struct exchange
     scratch->sticky.count = 0;
     scratch->next.count = 0;
     seen_clear(scratch);
-    enter(exchange->state.topic, scratch, out);
-    struct word_iter words = words_of(input->routing_key);
-    struct str word;
-    while (scratch->next.count + scratch->sticky.count > 0 && word_next(&words, &word)) {
-        const struct walk_step step = {word, str_hash(word, exchange->hash_seed), &words};
+    struct walk_step step = {.rest = words_of(input->routing_key)};
+    enter(&exchange->state.topic->place, &step.rest, scratch, out);
+    while (scratch->next.count + scratch->sticky.count > 0 && word_next(&step.rest, &step.word)) {
+        step.hash = str_hash(step.word, exchange->hash_seed);
         advance_all(&step, scratch, out);
     }
-    if (!words.done)
+    if (!step.rest.done)
         return; /* nothing could match any more */
     for (uint32_t i = 0; i < scratch->next.count; i++)
         dest_set_route(&scratch->next.nodes[i]->place.here, out);
@@ -455,36 +483,33 @@ void topic_scratch_fini(struct topic_scratch *scratch)
     mem_free(scratch->seen);
 }
 
-static void node_clear(const struct edit *edit, struct topic_node *node);
+static void place_clear(const struct edit *edit, struct topic_place *place);
 
 static void drop_place(const struct edit *edit, struct hamt_item *item)
 {
-    struct topic_place *place = (struct topic_place *)item;
-    if (!place->is_leaf) {
-        node_clear(edit, node_of(place));
-        return;
-    }
-    struct dest_set here = place->here; /* readers may still see the leaf's */
-    dest_set_clear(&here, edit);
-    edit_dispose(edit, place, place->stamp);
+    place_clear(edit, (struct topic_place *)item);
 }
 
-static void node_clear(const struct edit *edit, struct topic_node *node)
+static void place_clear(const struct edit *edit, struct topic_place *place)
 {
-    struct topic_node copy = *node; /* as above */
-    hamt_clear(&copy.words, edit, drop_place);
-    if (copy.star)
-        node_clear(edit, copy.star);
-    if (copy.hash)
-        node_clear(edit, copy.hash);
-    dest_set_clear(&copy.place.here, edit);
-    edit_dispose(edit, node, node->place.stamp);
+    struct dest_set here = place->here; /* readers may still see the place's, and its maps */
+    dest_set_clear(&here, edit);
+    if (!place->is_leaf) {
+        const struct topic_node *node = node_of(place);
+        struct hamt words = node->words;
+        hamt_clear(&words, edit, drop_place);
+        if (node->star)
+            place_clear(edit, node->star);
+        if (node->hash)
+            place_clear(edit, node->hash);
+    }
+    edit_dispose(edit, place, place->stamp);
 }
 
 static void topic_clear(struct exchange *exchange, const struct edit *edit)
 {
     if (exchange->state.topic)
-        node_clear(edit, exchange->state.topic);
+        place_clear(edit, &exchange->state.topic->place);
     exchange->state.topic = NULL;
 }
 
