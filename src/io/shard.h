@@ -47,7 +47,7 @@ struct shard_hooks {
  * shard_set_free after the thread has ended. */
 struct shard {
     uint16_t id;
-    uint16_t count; /* shards in the set */
+    uint16_t count;   /* shards in the set */
     uint32_t spin_us; /* longest look for more before it sleeps */
     struct spin spin;
     uint64_t turn_input; /* bytes received in this turn */
