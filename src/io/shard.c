@@ -14,7 +14,8 @@
  *                what others do because of it stands behind it in the log; peers that sleep are woken
  *   7. send      one send per dirty stream
  *   8. deferred  frees
- *   9. sleep     until a socket, a timer or a peer; not at all when a step left work behind
+ *   9. sleep     until a socket, a timer or a peer; not at all when a step left work behind, and not
+ *                before a short look for more where that pays (spin.h)
  *
  * Publishing before sending lets a peer work while this thread is in the kernel.
  */
@@ -35,6 +36,8 @@
 #define EVENTS_PER_TURN 256
 /* A sleeping shard looks up at least this often; nothing depends on it. */
 #define SLEEP_MAX_MS 10000
+/* More input than this in a turn is a client that sends ahead, not one that waits for its answer. */
+#define SPIN_INPUT_MAX 4096
 
 _Thread_local struct shard *shard_current;
 
@@ -229,9 +232,6 @@ static int sleep_ms(const struct shard *shard)
     uint64_t next = timer_wheel_next_ms(&shard->timers);
     return (int)MIN(next, (uint64_t)SLEEP_MAX_MS);
 }
-
-/* More input than this in a turn is a client that sends ahead, not one that waits for its answer. */
-#define SPIN_INPUT_MAX 4096
 
 /* Look for events for up to spin_us without sleeping. Not after a turn that was long or read much: a wake-up
  * is a small part of such, its clients may wait for this core, and what comes meanwhile is cheaper as one
