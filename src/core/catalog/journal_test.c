@@ -157,7 +157,7 @@ static void only_durable_queues_of_a_deletion_are_recorded(void **state)
 {
     enum { QUEUES = 2 * CATALOG_RECORD_QUEUES_MAX + 2 };
     static struct catalog_queue_id ids[QUEUES];
-    static char names[QUEUES][8];
+    static char names[QUEUES][16];
     struct fixture f;
     struct record_list log;
     start_journaled(&f, &log);

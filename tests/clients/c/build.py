@@ -7,7 +7,8 @@ import subprocess
 
 import harness
 
-WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror"]
+# Debian 13's <amqp.h> is a #warning that the header has moved, and users' programs still include it.
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror", "-Wno-error=cpp"]
 
 
 def compile_programs(sources, directory):
