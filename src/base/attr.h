@@ -11,6 +11,13 @@
 #define NORETURN __attribute__((noreturn))
 #define HOT __attribute__((hot))
 #define COLD __attribute__((cold))
+/* A second variant of a function for CPUs that count bits by one instruction, which baseline x86-64 need not have;
+ * the dynamic linker chooses. Sanitizers (never with NDEBUG) cannot run in its resolver. */
+#if defined(__x86_64__) && defined(NDEBUG) && !defined(__clang__)
+#define WITH_POPCNT __attribute__((target_clones("popcnt", "default")))
+#else
+#define WITH_POPCNT
+#endif
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 

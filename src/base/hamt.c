@@ -3,7 +3,6 @@
 #include "base/hamt.h"
 
 #include "base/bug.h"
-#include "base/mem.h"
 
 /* A slot is NULL (only as the root of an empty map), an item (lowest bit set) or a node. A node has
  * one slot per bit of its bitmap, packed; level n of the trie looks at bits 6n..6n+5 of the hash.
@@ -39,18 +38,9 @@ static inline uint64_t level_bit(uint64_t hash, unsigned shift)
     return UINT64_C(1) << ((hash >> shift) & HAMT_LEVEL_MASK);
 }
 
-/* __builtin_popcountl is a call of libgcc on baseline x86-64; this is a few adds and a
- * multiplication, and one instruction where the target has it. */
 static inline uint32_t bits_set(uint64_t v)
 {
-#ifdef __POPCNT__
-    return (uint32_t)__builtin_popcountl(v);
-#else
-    v = v - ((v >> 1) & UINT64_C(0x5555555555555555));
-    v = (v & UINT64_C(0x3333333333333333)) + ((v >> 2) & UINT64_C(0x3333333333333333));
-    v = (v + (v >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
-    return (uint32_t)((v * UINT64_C(0x0101010101010101)) >> 56);
-#endif
+    return (uint32_t)__builtin_popcountll(v);
 }
 
 static inline uint32_t slot_index(const struct hamt_node *node, uint64_t bit)
@@ -65,17 +55,6 @@ static inline bool item_has_key(const struct hamt_item *item, uint64_t hash, str
     return key.len == 0 || memcmp(item->key.data, key.data, key.len) == 0;
 }
 
-uint64_t hamt_hash_integer(uint64_t key)
-{
-    /* The finalizer of splitmix64: every step can be undone, so no two keys share a hash. */
-    key ^= key >> 30;
-    key *= 0xBF58476D1CE4E5B9U;
-    key ^= key >> 27;
-    key *= 0x94D049BB133111EBU;
-    key ^= key >> 31;
-    return key;
-}
-
 static struct hamt_item *bucket_find(const struct hamt_node *node, uint64_t hash, struct str key)
 {
     for (uint32_t i = 0; i < node->count; i++)
@@ -84,7 +63,8 @@ static struct hamt_item *bucket_find(const struct hamt_node *node, uint64_t hash
     return NULL;
 }
 
-HOT struct hamt_item *hamt_find_below(const struct hamt *map, uint64_t hash, struct str key)
+WITH_POPCNT HOT struct hamt_item *hamt_find_below(const struct hamt *map, uint64_t hash,
+                                                  struct str key)
 {
     void *slot = map->root;
     if (!slot_is_item(slot)) {
@@ -104,13 +84,19 @@ HOT struct hamt_item *hamt_find_below(const struct hamt *map, uint64_t hash, str
     struct hamt_item *item = slot_item(slot);
     /* The key's bytes are in the item, and often on its next cache line: fetch both at once. In a
      * large map each line comes from memory, some 150 ns one after the other. */
-    __builtin_prefetch((const char *)item + CACHE_LINE_BYTES);
+    if (key.len)
+        __builtin_prefetch((const char *)item + CACHE_LINE_BYTES);
     return item_has_key(item, hash, key) ? item : NULL;
+}
+
+static size_t node_bytes(uint32_t count)
+{
+    return sizeof(struct hamt_node) + count * sizeof(void *);
 }
 
 static struct hamt_node *node_new(const struct edit *edit, uint32_t count, uint64_t bitmap)
 {
-    struct hamt_node *node = mem_alloc(sizeof *node + count * sizeof(void *));
+    struct hamt_node *node = edit_take(edit, node_bytes(count));
     node->stamp = edit->stamp;
     node->bitmap = bitmap;
     node->count = count;
@@ -119,7 +105,7 @@ static struct hamt_node *node_new(const struct edit *edit, uint32_t count, uint6
 
 static void node_dispose(const struct edit *edit, struct hamt_node *node)
 {
-    edit_dispose(edit, node, node->stamp);
+    edit_give(edit, node, node_bytes(node->count), node->stamp);
 }
 
 /* `node` with slots[index] = slot: itself when the edit owns it, else a copy. */

@@ -36,8 +36,17 @@ struct hamt {
 #define HAMT_LEVEL_BITS 6
 #define HAMT_LEVEL_MASK 63U
 
-/* Key of an integer: a one-to-one mixing of its bits, so equal hashes mean equal integers. */
-uint64_t hamt_hash_integer(uint64_t key);
+/* Key of an integer: a one-to-one mixing of its bits, so equal hashes mean equal integers. It is the finalizer of
+ * splitmix64, of which every step can be undone. */
+static inline uint64_t hamt_hash_integer(uint64_t key)
+{
+    key ^= key >> 30;
+    key *= 0xBF58476D1CE4E5B9U;
+    key ^= key >> 27;
+    key *= 0x94D049BB133111EBU;
+    key ^= key >> 31;
+    return key;
+}
 
 /* hamt_find() where the bitmap has the key's bit. */
 struct hamt_item *hamt_find_below(const struct hamt *map, uint64_t hash, struct str key);

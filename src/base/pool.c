@@ -7,20 +7,6 @@
 
 #include <string.h>
 
-/* The pool's own test decides for itself. */
-#ifndef POOL_USES_MALLOC
-#if defined(__SANITIZE_ADDRESS__)
-#define POOL_USES_MALLOC 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOL_USES_MALLOC 1
-#endif
-#endif
-#endif
-#ifndef POOL_USES_MALLOC
-#define POOL_USES_MALLOC 0
-#endif
-
 struct pool_page {
     struct pool_page *next;
 };

@@ -8,10 +8,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Under AddressSanitizer objects come from malloc one by one, so that misuse is seen. The pool's own test decides
+ * for itself. */
+#ifndef POOL_USES_MALLOC
+#if defined(__SANITIZE_ADDRESS__)
+#define POOL_USES_MALLOC 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POOL_USES_MALLOC 1
+#endif
+#endif
+#endif
+#ifndef POOL_USES_MALLOC
+#define POOL_USES_MALLOC 0
+#endif
+
 /* Owner: the structure that embeds it (a shard). Thread: that one. Freed by: pool_fini.
  * Last in, first out, so that the next object is the one still in cache. Pages are kept for
- * reuse: giving memory back under load costs as much as the network path (physical-limits 8.10).
- * Under AddressSanitizer objects come from malloc one by one, so that misuse is seen. */
+ * reuse: giving memory back under load costs as much as the network path (physical-limits 8.10). */
 struct pool {
     void *free_list;
     struct pool_page *pages;

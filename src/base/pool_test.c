@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of pool.c, with its free list also where a sanitizer would make it use malloc. */
-#include "base/pool.h"
-
 /* Sanitizers watch the pool through malloc; here the free list itself is the subject. */
 #define POOL_USES_MALLOC 0
 #include "pool.c"

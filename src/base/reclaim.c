@@ -4,6 +4,7 @@
 
 #include "base/bug.h"
 #include "base/mem.h"
+#include "base/slab.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -33,11 +34,12 @@ struct reader_slot {
 
 struct retired {
     void *ptr;
-    reclaim_free_fn *free_fn;
+    reclaim_free_fn *free_fn; /* NULL: `bytes` of the slab */
+    size_t bytes;
 };
 
 /* Retired pointers are kept in blocks, in order; a closed block carries its epoch. */
-#define BLOCK_ENTRIES 510
+#define BLOCK_ENTRIES 340
 
 struct block {
     struct block *next;
@@ -55,6 +57,7 @@ struct reclaim {
     struct block *spare; /* one empty block, so that small commits allocate nothing */
     size_t pending;
     unsigned readers;
+    struct slab slab;
 
     struct reader_slot slots[];
 };
@@ -65,6 +68,7 @@ struct reclaim *reclaim_new(unsigned readers)
     struct reclaim *reclaim = mem_alloc_aligned(CACHE_LINE_BYTES, size);
     memset(reclaim, 0, size);
     reclaim->readers = readers;
+    slab_init(&reclaim->slab);
     atomic_init(&reclaim->epoch, 1);
     for (unsigned i = 0; i < readers; i++)
         atomic_init(&reclaim->slots[i].seen, 0);
@@ -138,11 +142,16 @@ static struct block *block_open(struct reclaim *reclaim)
     return fresh;
 }
 
-void reclaim_retire(struct reclaim *reclaim, void *ptr, reclaim_free_fn *free_fn)
+static void retire(struct reclaim *reclaim, const struct retired *retired)
 {
     struct block *block = block_open(reclaim);
-    block->entries[block->count++] = (struct retired){ptr, free_fn};
+    block->entries[block->count++] = *retired;
     reclaim->pending++;
+}
+
+void reclaim_retire(struct reclaim *reclaim, void *ptr, reclaim_free_fn *free_fn)
+{
+    retire(reclaim, &(struct retired){ptr, free_fn, 0});
 }
 
 /* Give all open blocks the next epoch; they are the newest ones. */
@@ -173,10 +182,15 @@ static uint64_t epoch_passed(struct reclaim *reclaim)
     return passed;
 }
 
-static size_t free_entries(struct block *block)
+static size_t free_entries(struct reclaim *reclaim, struct block *block)
 {
-    for (uint32_t i = 0; i < block->count; i++)
-        block->entries[i].free_fn(block->entries[i].ptr);
+    for (uint32_t i = 0; i < block->count; i++) {
+        const struct retired *retired = &block->entries[i];
+        if (retired->free_fn)
+            retired->free_fn(retired->ptr);
+        else
+            slab_give(&reclaim->slab, retired->ptr, retired->bytes);
+    }
     return block->count;
 }
 
@@ -189,7 +203,7 @@ static size_t free_passed(struct reclaim *reclaim, uint64_t passed)
         reclaim->oldest = block->next;
         if (!reclaim->oldest)
             reclaim->newest = NULL;
-        freed += free_entries(block);
+        freed += free_entries(reclaim, block);
         block_give(reclaim, block);
     }
     reclaim->pending -= freed;
@@ -218,6 +232,7 @@ void reclaim_free(struct reclaim *reclaim)
     reclaim_advance(reclaim);
     BUG_ON(reclaim->pending, "%zu pointers retired by a free function", reclaim->pending);
     mem_free(reclaim->spare);
+    slab_fini(&reclaim->slab);
     mem_free(reclaim);
 }
 
@@ -227,4 +242,17 @@ void edit_dispose(const struct edit *edit, void *block, uint64_t stamp)
         mem_free(block);
     else
         reclaim_retire(edit->reclaim, block, mem_free);
+}
+
+void *edit_take(const struct edit *edit, size_t bytes)
+{
+    return slab_take(&edit->reclaim->slab, bytes);
+}
+
+void edit_give(const struct edit *edit, void *object, size_t bytes, uint64_t stamp)
+{
+    if (stamp == edit->stamp)
+        slab_give(&edit->reclaim->slab, object, bytes);
+    else
+        retire(edit->reclaim, &(struct retired){object, NULL, bytes});
 }

@@ -62,4 +62,10 @@ struct edit {
 /* Free a block from mem_alloc() that left the structure; `stamp` is the one it was made with. */
 void edit_dispose(const struct edit *edit, void *block, uint64_t stamp);
 
+/* For the small objects that a structure has most of, and that readers go through: memory from the slab that all
+ * structures of one `reclaim` share, uninitialised, and its way back. `bytes` is what was taken; a
+ * multiple of 64 begins on a cache line. */
+MUST_CHECK __attribute__((returns_nonnull)) void *edit_take(const struct edit *edit, size_t bytes);
+void edit_give(const struct edit *edit, void *object, size_t bytes, uint64_t stamp);
+
 #endif
