@@ -6,9 +6,11 @@
 
 /* --- A matcher that is plainly right: patterns and keys as lists of words. --- */
 
+#define TEXT_MAX 64
+
 struct words {
     int count;
-    char word[12][4];
+    char word[12][16];
 };
 
 static struct words split(const char *text)
@@ -45,18 +47,56 @@ static const struct {
     const char *key;
     bool match;
 } cases[] = {
-    {"a.b", "a.b", true},    {"a.b", "a.b.c", false},  {"a.*", "a.b", true},
-    {"a.*", "a", false},     {"a.*", "a.", true},      {"a.*", "a.b.c", false},
-    {"a.#", "a", true},      {"a.#", "a.b.c", true},   {"#", "", true},
-    {"#", "a.b", true},      {"*", "", false},         {"*", "a", true},
-    {"", "", true},          {"", "a", false},         {"", ".", false},
-    {".", ".", true},        {"*.*", ".", true},       {"#.a", "a", true},
-    {"#.a", "b.a", true},    {"#.a", "a.b", false},    {"#.#", "", true},
-    {"#.#.a", "a", true},    {"a.#.b", "a.b", true},   {"*.#", "", false},
-    {"*.#", "a.b", true},    {"#.*", "a.b.c", true},   {"#.*", "", false},
-    {"a*", "ab", false},     {"a.#.#", "a", true},     {"a..b", "a..b", true},
-    {"a.*.b", "a..b", true}, {"#.a.#", "b.a.c", true}, {"**", "a", false},
-    {"*a", "ba", false},     {"#a", "a", false},       {"a.#.*", "a", false},
+    {"a.b", "a.b", true},
+    {"a.b", "a.b.c", false},
+    {"a.*", "a.b", true},
+    {"a.*", "a", false},
+    {"a.*", "a.", true},
+    {"a.*", "a.b.c", false},
+    {"a.#", "a", true},
+    {"a.#", "a.b.c", true},
+    {"#", "", true},
+    {"#", "a.b", true},
+    {"*", "", false},
+    {"*", "a", true},
+    {"", "", true},
+    {"", "a", false},
+    {"", ".", false},
+    {".", ".", true},
+    {"*.*", ".", true},
+    {"#.a", "a", true},
+    {"#.a", "b.a", true},
+    {"#.a", "a.b", false},
+    {"#.#", "", true},
+    {"#.#.a", "a", true},
+    {"a.#.b", "a.b", true},
+    {"*.#", "", false},
+    {"*.#", "a.b", true},
+    {"#.*", "a.b.c", true},
+    {"#.*", "", false},
+    {"a*", "ab", false},
+    {"a.#.#", "a", true},
+    {"a..b", "a..b", true},
+    {"a.*.b", "a..b", true},
+    {"#.a.#", "b.a.c", true},
+    {"**", "a", false},
+    {"*a", "ba", false},
+    {"#a", "a", false},
+    {"a.#.*", "a", false},
+    /* Seven bytes are a number, eight a text (topic_word.h). */
+    {"sevenby", "sevenby", true},
+    {"sevenby", "sevenbx", false},
+    {"sevenby", "sevenb", false},
+    {"sevenby", "eightbyt", false},
+    {"eightbyt", "eightbyt", true},
+    {"eightbyt", "eightbyx", false},
+    {"eightbyt", "eightby", false},
+    {"eightbyt.*", "eightbyt.sevenby", true},
+    {"*.ninebytes.a", "sevenby.ninebytes.a", true},
+    {"*.ninebytes.a", "sevenby.ninebytes", false},
+    {"ninebytes.eightbyt.sevenby.*", "ninebytes.eightbyt.sevenby.", true},
+    {"eightbyt.#.a", "eightbyt.eightbyt.a", true},
+    {"abc.ab.a.", "abc.ab.a.", true},
 };
 
 static void known_cases(void **state)
@@ -77,6 +117,37 @@ static void known_cases(void **state)
     }
 }
 
+static uint32_t count_of(struct fixture *f, const char *key, size_t len)
+{
+    route(view_of(f), find_exchange(f, "amq.topic"), str_of(key, len), str_of(NULL, 0), &f->route);
+    return f->route.count;
+}
+
+/* Words of all lengths around eight bytes: another length, another last byte, a zero byte more. */
+static void words_differ_by_every_byte(void **state)
+{
+    enum { LONGEST = 12 };
+    struct fixture f;
+    fixture_start(&f, 1);
+    declare_queue(&f, "q");
+    for (size_t len = 1; len <= LONGEST; len++) {
+        char pattern[LONGEST + 1] = "";
+        char key[LONGEST + 1] = "";
+        memset(pattern, 'a', len);
+        bind_queue(&f, "amq.topic", "q", pattern);
+        for (size_t other = 1; other <= LONGEST; other++) {
+            memset(key, 'a', other);
+            assert_int_equal(count_of(&f, key, other), other == len);
+            key[other - 1] = 'b';
+            assert_int_equal(count_of(&f, key, other), 0);
+            key[other - 1] = '\0';
+            assert_int_equal(count_of(&f, key, other), 0);
+        }
+        unbind_queue(&f, "amq.topic", "q", pattern);
+    }
+    fixture_stop(&f);
+}
+
 #define QUEUES 400
 #define PER_SET 25
 #define KEYS 250
@@ -90,23 +161,21 @@ static unsigned next_random(unsigned below)
 }
 
 /* Up to six words of a vocabulary small enough that much matches. */
-static void random_text(char out[static 32], bool pattern)
+static void random_text(char out[static TEXT_MAX], bool pattern)
 {
-    static const char words[] = "-abc*#"; /* - stands for the empty word */
+    static const char *const words[] = {"", "a", "sevenby", "eightbyt", "*", "#"};
     unsigned count = next_random(7);
-    for (unsigned i = 0; i < count; i++) {
-        char word = words[next_random(pattern ? 6 : 4)];
-        if (i > 0)
-            *out++ = '.';
-        if (word != '-')
-            *out++ = word;
-    }
+    size_t len = 0;
     *out = '\0';
+    for (unsigned i = 0; i < count; i++) {
+        const char *word = words[next_random(pattern ? 6 : 4)];
+        len += (size_t)snprintf(out + len, TEXT_MAX - len, "%s%s", i > 0 ? "." : "", word);
+    }
 }
 
 static void check_keys(struct fixture *f, struct words patterns[][PER_SET], bool bound[][PER_SET])
 {
-    char text[32];
+    char text[TEXT_MAX];
     char name[16];
     for (unsigned k = 0; k < KEYS / 10; k++) {
         random_text(text, false);
@@ -130,7 +199,7 @@ static void check_keys(struct fixture *f, struct words patterns[][PER_SET], bool
 static void random_patterns_match_as_a_plain_matcher_says(void **state)
 {
     static struct words patterns[QUEUES][PER_SET];
-    static char texts[QUEUES][PER_SET][32];
+    static char texts[QUEUES][PER_SET][TEXT_MAX];
     static bool bound[QUEUES][PER_SET];
     char name[16];
     struct fixture f;
@@ -173,8 +242,8 @@ static void random_patterns_match_as_a_plain_matcher_says(void **state)
 static void random_pairs(void **state)
 {
     struct fixture f;
-    char pattern[32];
-    char key[32];
+    char pattern[TEXT_MAX];
+    char key[TEXT_MAX];
     fixture_start(&f, 1);
     declare_queue(&f, "q");
     for (unsigned i = 0; i < 10000; i++) {
@@ -221,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_cases),
+        cmocka_unit_test(words_differ_by_every_byte),
         cmocka_unit_test(random_patterns_match_as_a_plain_matcher_says),
         cmocka_unit_test(random_pairs),
         cmocka_unit_test(many_hashes_do_not_explode),
