@@ -75,7 +75,7 @@ static void log_chunks(struct stage *stage, struct message_shared *shared)
     shared->logged_chunk_count = n;
 }
 
-static void prepare_chunks(struct stage *stage, struct message *message)
+static void prepare_chunks(struct stage *stage, const struct message *message)
 {
     if ((message->flags & MESSAGE_CHAINED) && !message->shared->logged_chunks)
         log_chunks(stage, message->shared);
@@ -121,7 +121,7 @@ static void refer(struct writer *w, const struct message_shared *shared)
 }
 
 HOT lsn_t stage_enqueue(struct stage *stage, const struct queue_identity *queue, uint64_t position,
-                        struct message *message, uint64_t *body)
+                        const struct message *message, uint64_t *body)
 {
     struct writer w;
     uint64_t id;

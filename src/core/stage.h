@@ -38,7 +38,7 @@ void stage_body(struct stage *stage, struct message *message);
 /* `message` is at `position`; `*body` becomes the identity of its body. A chained body is logged first, in chunks
  * of half a part. */
 lsn_t stage_enqueue(struct stage *stage, const struct queue_identity *queue, uint64_t position,
-                    struct message *message, uint64_t *body);
+                    const struct message *message, uint64_t *body);
 /* [first, first + count) are gone, by `kind` RECORD_SETTLE or RECORD_EXPIRE. */
 lsn_t stage_settle(struct stage *stage, const struct queue_identity *queue, enum record_kind kind,
                    uint64_t first, uint64_t count);

@@ -41,12 +41,6 @@ struct block *block_new_receive(struct shard *shard)
     return block;
 }
 
-void block_ref(struct block *block, uint32_t n)
-{
-    DEBUG_BUG_ON(block->refs == 0, "reference to a freed block");
-    block->refs += n;
-}
-
 static void block_free(struct shard *owner, struct block *block)
 {
     struct block_store *store = &owner->blocks;

@@ -3,7 +3,7 @@
 #ifndef TOKKI_IO_BLOCK_H
 #define TOKKI_IO_BLOCK_H
 
-#include "base/attr.h"
+#include "base/bug.h"
 #include "base/str.h"
 
 #include <stdint.h>
@@ -42,7 +42,11 @@ MUST_CHECK __attribute__((returns_nonnull)) struct block *block_new(struct shard
 MUST_CHECK __attribute__((returns_nonnull)) struct block *block_new_receive(struct shard *shard);
 
 /* Add `n` references. Thread: the block's owner. */
-void block_ref(struct block *block, uint32_t n);
+static inline void block_ref(struct block *block, uint32_t n)
+{
+    DEBUG_BUG_ON(block->refs == 0, "reference to a freed block");
+    block->refs += n;
+}
 
 /* Drop `n` references that `shard` (the calling thread's) holds. Not the owner: the release is
  * collected and travels with this turn's mail. */

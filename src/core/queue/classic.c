@@ -123,7 +123,7 @@ static COLD void set_expiry(struct queue *queue, struct message *message)
     }
 }
 
-static lsn_t keep(struct queue *queue, uint64_t position, struct message *message)
+static lsn_t keep(struct queue *queue, uint64_t position, const struct message *message)
 {
     struct queue_identity identity = identity_of(queue);
     uint64_t body;
@@ -133,34 +133,46 @@ static lsn_t keep(struct queue *queue, uint64_t position, struct message *messag
     return lsn;
 }
 
-static HOT lsn_t classic_enqueue(struct queue *queue, const struct message *from)
+/* The message is copied once, from where it was made into its entry: a copy on the stack that is changed and copied
+ * on waits until what was written in small parts can be read in large ones. There were four such waits per
+ * publish, 15 to 20 ns in all. */
+static inline lsn_t append(struct queue *queue, const struct message *message)
 {
-    struct message message = *from;
-    uint64_t position;
+    uint64_t position = entries_push(&queue->entries, &queue->host->store, message);
 
-    assert_on_shard(queue->host->shard);
-    message.state = MESSAGE_READY;
-    queue->stats.published++;
-    if (UNLIKELY(message.expires_ms != 0 || queue->settings.ttl_ms != QUEUE_NO_TTL)) {
-        set_expiry(queue, &message);
-        if (is_expired(queue, &message)) {
-            if (!deliver_at_once(queue, &message)) {
-                queue->stats.expired++;
-                message_unref(queue->host->shard, &queue->host->descriptors, &message);
-            }
-            return 0;
-        }
-    }
-    position = entries_push(&queue->entries, &queue->host->store, &message);
     queue->ready++;
-    queue->ready_bytes += message.body_bytes;
+    queue->ready_bytes += message->body_bytes;
     queue->host->messages++;
-    if (UNLIKELY(message.expires_ms != 0))
-        arm_entry(queue, position, message.expires_ms);
-    if (message.flags & MESSAGE_IN_RECEIVE)
+    if (UNLIKELY(message->expires_ms != 0))
+        arm_entry(queue, position, message->expires_ms);
+    if (message->flags & MESSAGE_IN_RECEIVE)
         queue_note_unmoved(queue, position);
     queue_mark_dirty(queue);
-    return is_kept(queue, &message) ? keep(queue, position, &message) : 0;
+    return is_kept(queue, message) ? keep(queue, position, message) : 0;
+}
+
+static lsn_t append_dated(struct queue *queue, const struct message *from)
+{
+    struct message message = *from;
+
+    set_expiry(queue, &message);
+    if (!is_expired(queue, &message))
+        return append(queue, &message);
+    if (!deliver_at_once(queue, &message)) {
+        queue->stats.expired++;
+        message_unref(queue->host->shard, &queue->host->descriptors, &message);
+    }
+    return 0;
+}
+
+static HOT lsn_t classic_enqueue(struct queue *queue, const struct message *message)
+{
+    assert_on_shard(queue->host->shard);
+    DEBUG_BUG_ON(message->state != MESSAGE_READY, "a message arrives in state %u", message->state);
+    queue->stats.published++;
+    if (UNLIKELY(message->expires_ms != 0 || queue->settings.ttl_ms != QUEUE_NO_TTL))
+        return append_dated(queue, message);
+    return append(queue, message);
 }
 
 /* After a restart. All of it is ready: who had it is gone. */

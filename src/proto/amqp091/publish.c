@@ -393,22 +393,23 @@ static inline enum publish_progress span_find(const uint8_t *p, size_t n, uint16
     return span_body(span, n, channel, max);
 }
 
-static struct message span_message(struct amqp_conn *conn, const struct span *span,
-                                   uint32_t names_len)
+/* Fills `message` where it will stay and writes each member once (classic_enqueue says why). `flags`: more of
+ * them. */
+static inline void span_message(struct amqp_conn *conn, const struct span *span, uint32_t names_len,
+                                uint8_t flags, struct message *message)
 {
     struct block *block = conn->input.block;
-    struct message message = {
+
+    flags |= span->body_frames <= 1 ? MESSAGE_IN_RECEIVE | MESSAGE_ONE_FRAME : MESSAGE_IN_RECEIVE;
+    *message = (struct message){
+        .block = block,
         .offset = (uint32_t)(span->p + NAMES_AT - block->data),
         .length = span->total - NAMES_AT,
         .names_len = (uint16_t)names_len,
-        .flags = MESSAGE_IN_RECEIVE,
+        .flags = flags,
         .body_bytes = (uint32_t)span->body_size,
     };
-    message.block = block;
-    if (span->body_frames <= 1)
-        message.flags |= MESSAGE_ONE_FRAME;
     block_ref(block, 1);
-    return message;
 }
 
 static inline bool matches_template(const struct publish_template *t, const struct span *span)
@@ -466,8 +467,8 @@ static void publish_span(struct amqp_channel *channel, const struct span *span)
     }
     if (channel->template)
         channel->template->method_len = 0;
-    message = span_message(channel->conn, span,
-                           (uint32_t)(facts.exchange.len + facts.routing_key.len + 2));
+    span_message(channel->conn, span, (uint32_t)(facts.exchange.len + facts.routing_key.len + 2), 0,
+                 &message);
     sent = message;
     if (publish_checked(channel, &message, &facts, false)) {
         sent.flags |= facts.is_persistent ? MESSAGE_PERSISTENT : 0;
@@ -508,8 +509,7 @@ HOT enum publish_progress publish_in_place(struct amqp_conn *conn, const uint8_t
             *used = 0;
         return PUBLISH_DONE;
     }
-    message = span_message(conn, &span, t->names_len);
-    message.flags |= t->flags;
+    span_message(conn, &span, t->names_len, t->flags, &message);
     if (UNLIKELY(t->ttl_ms != UINT64_MAX))
         message.expires_ms = conn->stream.shard->now_ms + t->ttl_ms;
     session_publish(&channel->session, &message);
