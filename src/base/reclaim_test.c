@@ -96,7 +96,11 @@ static void an_edit_frees_only_its_own_at_once(void **state)
     assert_int_equal(reclaim_pending(reclaim), 0);
     edit_dispose(&edit, mem_alloc(8), 6);
     assert_int_equal(reclaim_pending(reclaim), 1);
-    reclaim_free(reclaim);
+    edit_give(&edit, edit_take(&edit, 40), 40, 7);
+    assert_int_equal(reclaim_pending(reclaim), 1);
+    edit_give(&edit, edit_take(&edit, 40), 40, 6);
+    assert_int_equal(reclaim_pending(reclaim), 2);
+    reclaim_free(reclaim); /* which finds that all of the slab was given back */
 }
 
 /* --- Threads: readers check a published pair, the writer replaces it all the time. --- */

@@ -6,10 +6,10 @@
 #include "core/routing/exchange.h"
 #include "core/routing/topic_word.h"
 
-/* What a leaf and a node begin with. */
+/* What a leaf and a node begin with. The item's key is the word if that is long, and empty for short
+ * ones, the root, and below * and #. */
 struct topic_place {
-    struct hamt_item
-        item; /* key: the word if it is long; empty for others, the root, and below * and # */
+    struct hamt_item item;
     uint32_t rest_len;
     bool is_leaf;
     bool has_rest; /* a leaf: more words follow, in the text behind the word (one may be empty) */

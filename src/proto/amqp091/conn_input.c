@@ -12,9 +12,10 @@
 
 /* RabbitMQ tolerates this much above frame_max. */
 #define FRAME_TOLERANCE 8U
-/* Messages to read at a time while consumers are behind, and the least bytes of such a read. With twice as many the bench's
- * backlog came and went (95 % of the messages within 30 to 60 ms instead of 2), with three times as many it came
- * and stayed; the cost of a message was the same with 96 to 256 (docs/performance.md). */
+/* Messages to read at a time while consumers are behind, and the least bytes of such a read. With
+ * twice as many the bench's backlog came and went (95 % of the messages within 30 to 60 ms instead of
+ * 2), with three times as many it came and stayed; the cost of a message was the same with 96 to 256
+ * (docs/performance.md). */
 #define READ_WHEN_BEHIND 128U
 #define READ_MIN (4U * 1024U)
 

@@ -393,8 +393,8 @@ static inline enum publish_progress span_find(const uint8_t *p, size_t n, uint16
     return span_body(span, n, channel, max);
 }
 
-/* Fills `message` where it will stay and writes each member once (classic_enqueue says why). `flags`: more of
- * them. */
+/* Fills `message` where it will stay and writes each member once (append() in classic.c says why).
+ * `flags`: more of them. */
 static inline void span_message(struct amqp_conn *conn, const struct span *span, uint32_t names_len,
                                 uint8_t flags, struct message *message)
 {
